@@ -1,0 +1,41 @@
+# The two that matter:  make demo · make test
+PY := .venv/bin/python
+PYTHON ?= python3
+ARGS ?=
+ONLY ?=
+
+.PHONY: setup demo test unit lint types bench clean
+.DEFAULT_GOAL := demo
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --no-index
+	@touch $@
+
+demo: setup ## start Pave on this machine and walk the golden path
+	.venv/bin/pave demo $(ARGS)
+
+test: setup ## all tests
+	.venv/bin/pytest $(ARGS)
+
+unit: setup ## the fast, socket-free ones
+	.venv/bin/pytest tests/unit $(ARGS)
+
+lint: setup ## style, layers, types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports
+	.venv/bin/mypy
+
+bench: setup ## one JSON line a figure; ONLY=provision.8 chooses
+	$(PY) -m benchmarks $(ONLY)
+
+lock: ## resolve the pinned versions again; names no registry and no address
+	.venv/bin/uv pip compile --quiet --all-extras --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --no-annotate --python-version 3.11 --universal pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv .pave .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

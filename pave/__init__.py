@@ -1,0 +1,3 @@
+"""Pave, a self-service internal developer platform: request, plan, verdict, apply, observe."""
+
+__version__ = "0.1.0"

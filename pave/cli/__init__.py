@@ -1,0 +1,1 @@
+"""Commands: they talk to a server over HTTP, or start one."""

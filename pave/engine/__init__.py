@@ -1,0 +1,1 @@
+"""Puts the stages in order and lets them act through the ports."""

@@ -1,0 +1,65 @@
+"""An environment: a place to run, and which module serves which resource type there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pave.model.names import Ref
+from pave.model.workload import Need
+
+KINDS = ("development", "preview", "staging", "production")
+
+
+@dataclass(frozen=True)
+class Binding:
+    """`type` (and optionally `class`, `id`) is served by `module` with these inputs."""
+
+    type: str
+    module: str
+    klass: str = ""
+    id: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+    def matches(self, need: Need) -> bool:
+        """Whether this binding may serve `need`."""
+        return self.type == need.type and self.klass in ("", need.klass) and self.id in ("", need.id)
+
+    @property
+    def specificity(self) -> int:
+        """How exactly it matches: an id weighs more than a class, a class more than neither."""
+        return 2 * bool(self.id) + bool(self.klass)
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """How new versions arrive: `source` is a branch or the environment to promote from."""
+
+    source: str = ""
+    after: str = ""
+    strategy: str = "replace"
+    windows: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One environment, after `inherits` was resolved. `drift` is `repair` or `report`."""
+
+    name: str
+    kind: str
+    owner: Ref
+    title: str = ""
+    bindings: tuple[Binding, ...] = ()
+    deploy: Deploy = field(default_factory=Deploy)
+    drift: str = "repair"
+    inherits: str = ""
+    lifetime: str = ""
+    sleep: str = ""
+    seed: str = ""
+    budget: str = ""
+
+    def binding_for(self, need: Need) -> Binding | None:
+        """The most specific binding for `need`; of equals, the one written first."""
+        matching = [one for one in self.bindings if one.matches(need)]
+        return max(matching, key=lambda one: one.specificity, default=None)

@@ -1,0 +1,35 @@
+"""A snapshot: everything that the platform repository says at one commit, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pave.model.deployment import Deployment
+from pave.model.diagnostics import Diagnostic
+from pave.model.entity import Entity
+from pave.model.environment import Environment
+from pave.model.guardrail import Guardrail
+from pave.model.module import Module
+from pave.model.names import Address, Ref
+from pave.model.template import Template
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One commit of the platform repository. What could not be read stands in `findings`; the rest goes on.
+
+    `inputs` maps each stack to its change detector: a digest over the Git ids of everything that its
+    plan depends on. Equal digests cost no engine call.
+    """
+
+    commit: str
+    environments: Mapping[str, Environment] = field(default_factory=dict)
+    modules: Mapping[str, Module] = field(default_factory=dict)
+    deployments: Mapping[Address, Deployment] = field(default_factory=dict)
+    entities: Mapping[Ref, Entity] = field(default_factory=dict)
+    templates: Mapping[str, Template] = field(default_factory=dict)
+    guardrails: Mapping[str, Guardrail] = field(default_factory=dict)
+    guardrails_digest: str = ""
+    inputs: Mapping[Address, str] = field(default_factory=dict)
+    findings: tuple[Diagnostic, ...] = ()

@@ -1,0 +1,1 @@
+"""What happened: health, drift and what they mean."""

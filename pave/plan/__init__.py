@@ -1,0 +1,1 @@
+"""What would change: a workload in an environment becomes a stack, a stack becomes a plan."""

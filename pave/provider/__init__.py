@@ -1,0 +1,1 @@
+"""What a cloud is on one machine: local servers, and the Terraform provider that offers them."""

@@ -1,0 +1,62 @@
+"""What the provider needs of the machine: long-running programs, kept alive by a supervisor.
+
+The supervisor is a process of its own, so programs live on while Pave restarts. Definitions are
+files: after a crash the machine looks again and makes what runs equal to what is defined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Program:
+    """One supervised program.
+
+    `argv` is complete (already wrapped by the sandbox where it is confined). `environment` is everything
+    it gets; it may hold secrets, so it is kept in a file only the owner can read. `log` takes stdout and
+    stderr, rotated at `log_bytes`.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    log: Path
+    directory: Path = Path("/")
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: str = "TERM"
+    stop_seconds: int = 10
+    restart: bool = True
+    log_bytes: int = 10_000_000
+
+
+@dataclass(frozen=True)
+class ProgramState:
+    """What a program does now. `detail` is the supervisor's own word on it (exit status, spawn error)."""
+
+    running: bool
+    pid: int = 0
+    since: str = ""
+    restarts: int = 0
+    detail: str = ""
+
+
+class Machine(Protocol):
+    """Ensures programs; every call may be repeated."""
+
+    def ensure(self, program: Program) -> None:
+        """Have `program` running with exactly this definition; one that differs is stopped and started anew."""
+
+    def state(self, name: str) -> ProgramState | None:
+        """The state of a defined program, or None."""
+
+    def programs(self) -> Sequence[str]:
+        """The names of all defined programs, sorted."""
+
+    def stop(self, name: str) -> None:
+        """Stop a program and wait for it; its definition stays."""
+
+    def remove(self, name: str) -> None:
+        """Stop a program and forget it."""

@@ -1,0 +1,1 @@
+"""What is wanted: intents, and whether this actor may ask for them."""

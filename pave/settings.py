@@ -1,0 +1,102 @@
+"""Settings: one frozen value, made once at start. Each setting knows where it came from.
+
+Precedence: the command line, then `PAVE_…` variables, then `pave.toml` in the data directory, then
+the default. The table in docs/settings.md is made from the fields below, and a test holds it there.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pave.model.diagnostics import Refused, error
+
+
+def setting(default: Any, about: str) -> Any:
+    """A field with its one-line description."""
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set. Paths are absolute once loaded; an empty program means the bundled one."""
+
+    data: Path = setting(Path(".pave"), "Where Pave keeps everything")
+    host: str = setting("127.0.0.1", "Address that the API and the portal listen on")
+    port: int = setting(8800, "Port of the API and the portal; 0 takes a free one")
+    router_port: int = setting(8080, "Port of the router in front of workloads; 0 takes a free one")
+    domain: str = setting("localhost", "Domain below which workloads answer: orders.dev.localhost")
+    database_url: str = setting("", "An external PostgreSQL; empty: the embedded one")
+    run_as: str = setting("nobody", "User that servers and workloads run as when Pave itself runs as root")
+    workers: int = setting(4, "Runs that are carried out at the same time")
+    resync_seconds: int = setting(60, "Seconds between two looks for drift, with 20 % jitter")
+    trash_days: int = setting(7, "Days for which a removed database or bucket can be restored")
+    log_level: str = setting("INFO", "How much Pave says in its own log")
+    terraform: str = setting("", "A terraform or tofu program; empty: Terraform in process")
+    postgres: str = setting("", "Folder with PostgreSQL's programs; empty: the bundled ones")
+    nats_server: str = setting("", "The nats-server program; empty: the bundled one")
+    redis_server: str = setting("", "The redis-server program; empty: the bundled one")
+    weed: str = setting("", "The weed program (SeaweedFS); empty: the bundled one")
+    caddy: str = setting("", "The caddy program; empty: the bundled one")
+    bwrap: str = setting("", "The bwrap program; empty: the bundled one")
+    uv: str = setting("", "The uv program; empty: the bundled one")
+    node: str = setting("", "Folder with node and npm; empty: the machine's, then the bundled one")
+    git: str = setting("", "The git program; empty: the machine's")
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def load(cls, given: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+        """Put the sources together. Raises `Refused` for an unknown key in pave.toml or a value of the wrong type."""
+        environ = os.environ if environ is None else environ
+        given = {key: value for key, value in (given or {}).items() if value is not None}
+        data = Path(given.get("data") or environ.get("PAVE_DATA") or ".pave").absolute()
+        filed = _read_file(data / "pave.toml")
+        values: dict[str, Any] = {}
+        sources: dict[str, str] = {}
+        for one in fields(cls):
+            variable = f"PAVE_{one.name.upper()}"
+            if one.name == "sources":
+                continue
+            if one.name in given:
+                values[one.name], sources[one.name] = given[one.name], "command line"
+            elif environ.get(variable):
+                values[one.name], sources[one.name] = environ[variable], variable
+            elif one.name in filed:
+                values[one.name], sources[one.name] = filed[one.name], str(data / "pave.toml")
+            else:
+                values[one.name], sources[one.name] = one.default, "default"
+            values[one.name] = _convert(one.name, values[one.name], type(one.default), sources[one.name])
+        values["data"] = data
+        return cls(**values, sources=sources)
+
+
+def _read_file(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        filed = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as problem:
+        raise Refused(error(f"{path} is not valid TOML: {problem}", remedy="Correct the file.")) from problem
+    known = {one.name for one in fields(Settings)} - {"sources", "data"}
+    unknown = sorted(set(filed) - known)
+    if unknown:
+        raise Refused(
+            error(
+                f"{path} sets {', '.join(unknown)}, which Pave does not know",
+                remedy=f"Known settings: {', '.join(sorted(known))}.",
+            )
+        )
+    return filed
+
+
+def _convert(name: str, value: Any, kind: type, source: str) -> Any:
+    if kind is int and not isinstance(value, int):
+        try:
+            return int(value)
+        except (TypeError, ValueError) as problem:
+            raise Refused(error(f"{name} must be a whole number, but {source} says {value!r}")) from problem
+    return Path(value) if issubclass(kind, Path) else kind(value)

@@ -1,0 +1,68 @@
+"""Verdicts: a closed set. Whatever is not recognised is denied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from pave.model.names import Address
+
+
+class Outcome(str, Enum):
+    """The four answers."""
+
+    ALLOWED = "allowed"
+    WARNED = "allowed-with-warnings"
+    NEEDS_APPROVAL = "needs-approval"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one guardrail says of one change, and what would make it pass."""
+
+    guardrail: str
+    title: str
+    level: str
+    category: str
+    message: str
+    address: Address | None = None
+    remedy: str = ""
+    patch: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "guardrail": self.guardrail,
+            "title": self.title,
+            "level": self.level,
+            "category": self.category,
+            "message": self.message,
+            "address": str(self.address) if self.address else "",
+            "remedy": self.remedy,
+            "patch": dict(self.patch),
+        }
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer on one plan, by one guardrail set (`guardrails` is its digest)."""
+
+    outcome: Outcome
+    findings: tuple[Finding, ...] = ()
+    guardrails: str = ""
+
+    @property
+    def passes(self) -> bool:
+        """Whether the plan may be applied without a human."""
+        return self.outcome in (Outcome.ALLOWED, Outcome.WARNED)
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "outcome": self.outcome.value,
+            "guardrails": self.guardrails,
+            "findings": [one.as_data() for one in self.findings],
+        }
