@@ -1,0 +1,168 @@
+"""The tables of the control plane.
+
+Runs, plans, state and events are records of their own. Stacks, resources and the catalog are a
+projection: wipe them and they are made again from Git and the engine's state.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_now = text("now()")
+_time = DateTime(timezone=True)
+
+# The authority on work: the queue may lose a job, a run is never lost.
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("stacks", JSONB, nullable=False, server_default="[]"),
+    Column("state", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("door", Text, nullable=False),
+    Column("intent", JSONB, nullable=False),
+    Column("key", Text),  # idempotency key, unique per actor
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("not_before", _time),  # waiting until
+    Column("epoch", Integer, nullable=False, server_default="0"),  # fencing: raised at each claim
+    Column("holder", Text),
+    Column("lease_until", _time),
+    Column("cancel_asked", Boolean, nullable=False, server_default=text("false")),
+    Column("verdict", JSONB),
+    Column("error", JSONB),
+    Column("result", JSONB, nullable=False, server_default="{}"),
+    Column("created_at", _time, nullable=False, server_default=_now),
+    Column("started_at", _time),
+    Column("finished_at", _time),
+    UniqueConstraint("actor", "key"),
+    Index("ix_runs_subject_created", "subject", "created_at"),
+    Index("ix_runs_open", "state", postgresql_where=text("finished_at IS NULL")),
+)
+
+# The journal: what a run did, step by step; a step that is done is never done again.
+steps = Table(
+    "steps",
+    metadata,
+    Column("run", Text, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("subject", Text, primary_key=True, server_default=""),
+    Column("position", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("output", JSONB, nullable=False, server_default="{}"),
+    Column("started_at", _time),
+    Column("finished_at", _time),
+)
+
+# What would change, bound to what it was made from; the engine's own plan is sealed.
+plans = Table(
+    "plans",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("run", Text, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("stack", Text, nullable=False),
+    Column("plan", JSONB, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", _time, nullable=False, server_default=_now),
+)
+
+# What was last applied to each stack, and how it is.
+stacks = Table(
+    "stacks",
+    metadata,
+    Column("address", Text, primary_key=True),
+    Column("environment", Text, nullable=False, index=True),
+    Column("component", Text, nullable=False, index=True),
+    Column("owner", Text, nullable=False, server_default=""),
+    Column("phase", Text, nullable=False),
+    Column("inputs", Text, nullable=False, server_default=""),  # change detector of what was applied
+    Column("failed_inputs", Text, nullable=False, server_default=""),  # not tried again by itself
+    Column("repository", Text, nullable=False, server_default=""),
+    Column("commit", Text, nullable=False, server_default=""),
+    Column("artifact", Text, nullable=False, server_default=""),
+    Column("health", Text, nullable=False, server_default="unknown"),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("error", JSONB),
+    Column("urls", JSONB, nullable=False, server_default="{}"),
+    Column("run", Text),
+    Column("applied_at", _time),
+    Column("checked_at", _time),
+)
+
+# The resources of each stack as last applied; no secret is ever here.
+resources = Table(
+    "resources",
+    metadata,
+    Column("address", Text, primary_key=True),
+    Column("stack", Text, nullable=False, index=True),
+    Column("type", Text, nullable=False),
+    Column("module", Text, nullable=False),
+    Column("module_version", Text, nullable=False),
+    Column("stateful", Boolean, nullable=False),
+    Column("inputs", JSONB, nullable=False, server_default="{}"),
+    Column("outputs", JSONB, nullable=False, server_default="{}"),
+    Column("applied_at", _time, nullable=False, server_default=_now),
+)
+
+# Artifacts by what they were built from: the same commit is not built twice.
+builds = Table(
+    "builds",
+    metadata,
+    Column("repository", Text, primary_key=True),
+    Column("commit", Text, primary_key=True),
+    Column("artifact", Text, nullable=False),
+    Column("built_at", _time, nullable=False, server_default=_now),
+)
+
+# Everything that happened, in order; doors follow it.
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", _time, nullable=False, server_default=_now),
+    Column("type", Text, nullable=False),
+    Column("subject", Text, nullable=False, index=True),
+    Column("run", Text, index=True),
+    Column("actor", Text, nullable=False, server_default=""),
+    Column("data", JSONB, nullable=False, server_default="{}"),
+)
+
+# Bearer tokens, one-time login links and sessions: only the SHA-256 of each is kept.
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # token | link | session
+    Column("actor", Text, nullable=False),
+    Column("scopes", JSONB, nullable=False, server_default="[]"),
+    Column("created_at", _time, nullable=False, server_default=_now),
+    Column("expires_at", _time, nullable=False),
+    Column("used_at", _time),
+)
