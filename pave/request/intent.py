@@ -144,3 +144,41 @@ class Request:
     intent: Intent
     at: datetime
     key: str = ""
+
+
+KINDS: Mapping[str, type[Any]] = {
+    "component.create": CreateComponent,
+    "component.import": ImportComponent,
+    "stack.deploy": Deploy,
+    "resource.add": AddResource,
+    "resources.add": AddResources,
+    "resource.remove": RemoveResource,
+    "resource.restore": RestoreResource,
+    "stack.remove": RemoveStack,
+    "environment.create": CreateEnvironment,
+    "environment.delete": DeleteEnvironment,
+    "stack.rollback": Rollback,
+    "stack.release": ReleasePin,
+    "stack.converge": Converge,
+}
+"""The name of each kind of intent, as runs, events and doors call it."""
+
+
+def kind_of(intent: Intent) -> str:
+    """The name of an intent's kind."""
+    return next(name for name, type_ in KINDS.items() if type_ is type(intent))
+
+
+def subject_of(intent: Intent) -> str:
+    """What an intent is about, in one address: the key by which work on it is put in order."""
+    match intent:
+        case CreateComponent() | ImportComponent():
+            return f"{intent.environment}/{intent.name}"
+        case AddResources():
+            return str(intent.resources[0].address.stack)
+        case AddResource() | RemoveResource() | RestoreResource():
+            return str(intent.address.stack)
+        case CreateEnvironment() | DeleteEnvironment():
+            return intent.name
+        case _:
+            return str(intent.stack)
