@@ -21,6 +21,11 @@ def driver_url(url: str) -> str:
     return f"postgresql+psycopg://{rest}" if scheme in ("postgres", "postgresql") else url
 
 
+def libpq_url(engine: Engine) -> str:
+    """The engine's URL as libpq reads it, with the password."""
+    return engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 def migrate(engine: Engine, revision: str = "head") -> None:
     """Bring the tables to `revision`; a database that is there already costs one query."""
     config = migrations()
