@@ -12,8 +12,21 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from pave.model.names import Ref
+
 In = TypeVar("In", bound=BaseModel)
 Out = TypeVar("Out", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Call:
+    """How an operation was asked for: who, through which door, with which idempotency key, only to look or for real."""
+
+    actor: Ref
+    door: str
+    scopes: frozenset[str] = frozenset()
+    key: str = ""
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -24,6 +37,8 @@ class Operation(Generic[In, Out]):
     comes from the query (GET, DELETE) or the JSON body. `cli` is the command as typed, with its positional
     fields in braces and `[braces]` where optional: `add {component} {name}`; all other input fields become
     options. `starts_run` answers with a run (202, `Location`), otherwise with the result itself.
+    `dry_run` says that it can be asked for without effect: the answer then is what would happen, with its
+    verdict. `examples` are command lines for the help.
     """
 
     name: str
@@ -38,3 +53,9 @@ class Operation(Generic[In, Out]):
     destructive: bool = False
     idempotent: bool = True
     starts_run: bool = False
+    dry_run: bool = False
+    examples: tuple[str, ...] = ()
+
+    def missing(self, scopes: frozenset[str]) -> tuple[str, ...]:
+        """The scopes that are needed and not among `scopes`; empty means that the caller may ask."""
+        return tuple(scope for scope in self.scopes if scope not in scopes)

@@ -86,6 +86,18 @@ class Refused(Exception):
         super().__init__("\n".join(str(one) for one in diagnostics))
 
 
+class Unknown(Refused):
+    """What was named is not there."""
+
+
+class Forbidden(Refused):
+    """Who asks may not do this."""
+
+
+class Conflict(Refused):
+    """It cannot be done the way things are now, though the input itself is right."""
+
+
 @dataclass
 class Findings:
     """Collects diagnostics while a document is read; `refuse_if_any` ends the reading."""
