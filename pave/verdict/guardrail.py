@@ -1,0 +1,164 @@
+"""Guardrails compiled and evaluated: CEL conditions over one planned change.
+
+A rule that cannot be compiled, meets a field that is not there, or answers anything but true or false,
+is a finding of its own (`guardrail.error`) that denies. A broken rule never lets anything through.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import cel
+
+from pave.model.diagnostics import Diagnostic, error
+from pave.model.guardrail import Example, Guardrail
+from pave.model.names import Address
+from pave.verdict.finding import Finding
+
+BROKEN = "guardrail.error"
+APPLIES_TO = ("type", "action", "module", "stateful", "environment")
+_PLACE = re.compile(r"\{([a-z_][a-z0-9_.]*)\}")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a guardrail looks at: one change, with all that is known around it, as plain data.
+
+    `data` has the variables of the conditions: `environment`, `change`, `inputs`, `component`, `actor`.
+    """
+
+    address: Address
+    data: Mapping[str, Any]
+
+    @cached_property
+    def context(self) -> cel.Context:
+        """One CEL context for all rules: converting the data is what costs, not the evaluation."""
+        return cel.Context(variables=dict(self.data))
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A guardrail ready to be asked; `program` is None where the condition is no CEL, and `problem` says why."""
+
+    rule: Guardrail
+    program: Any
+    problem: str = ""
+
+    def applies(self, subject: Subject) -> bool:
+        """Whether the rule looks at this change at all. A key it cannot match on makes it look."""
+        change, environment = subject.data.get("change", {}), subject.data.get("environment", {})
+        known = {**change, "environment": environment.get("kind")}
+        return all(
+            key not in APPLIES_TO or known.get(key) in (wanted if isinstance(wanted, (list, tuple)) else [wanted])
+            for key, wanted in self.rule.applies.items()
+        )
+
+    def ask(self, subject: Subject) -> Finding | None:
+        """The finding of this rule on this change, or None where it holds or does not apply."""
+        unknown = sorted(set(self.rule.applies) - set(APPLIES_TO))
+        if unknown:
+            return self._broken(subject, f"it selects on {', '.join(unknown)}, which no change has")
+        if not self.applies(subject):
+            return None
+        if self.program is None:
+            return self._broken(subject, self.problem)
+        try:
+            holds = self.program.execute(subject.context)
+        except Exception as problem:  # noqa: BLE001 — whatever a rule does wrong must deny, not pass
+            return self._broken(subject, _first_line(problem))
+        if holds is True:
+            return None
+        if holds is not False:
+            return self._broken(subject, f"its condition is {type(holds).__name__}, not true or false")
+        rule = self.rule
+        return Finding(
+            guardrail=rule.name,
+            title=rule.title,
+            level=rule.level,
+            category=rule.category,
+            message=fill(rule.message, {**subject.data, "address": str(subject.address)}),
+            address=subject.address,
+            remedy=rule.remedy,
+            patch=rule.patch,
+        )
+
+    def _broken(self, subject: Subject, why: str) -> Finding:
+        return Finding(
+            guardrail=BROKEN,
+            title=f"Guardrail {self.rule.name} could not be evaluated",
+            level="hard",
+            category=self.rule.category,
+            message=f"{self.rule.name} on {subject.address}: {why}.",
+            address=subject.address,
+            remedy=f"Its owner, {self.rule.owner.short}, must mend it; `pave guardrail test` shows the same.",
+        )
+
+
+def compile_all(rules: Iterable[Guardrail]) -> tuple[Compiled, ...]:
+    """Every rule compiled, sorted by name; those with a broken condition are kept, and deny."""
+    return tuple(_compile(rule) for rule in sorted(rules, key=lambda one: one.name))
+
+
+def _compile(rule: Guardrail) -> Compiled:
+    try:
+        return Compiled(rule, cel.compile(rule.require))
+    except Exception as problem:  # noqa: BLE001 — see Compiled.ask
+        return Compiled(rule, None, _first_line(problem))
+
+
+def test(compiled: Compiled) -> Sequence[Diagnostic]:
+    """Run a guardrail's own examples; one diagnostic for each that does not come out as expected."""
+    wrong = []
+    for number, example in enumerate(compiled.rule.examples):
+        found = _outcome_of(compiled, example)
+        if found != example.expect:
+            wrong.append(
+                error(
+                    f"{compiled.rule.name}: example {number + 1} is {found}, not {example.expect}",
+                    detail=f"Given {dict(example.given)}.",
+                    remedy="Correct the condition or the example.",
+                    path=f"spec.examples[{number}]",
+                )
+            )
+    return wrong
+
+
+def _outcome_of(compiled: Compiled, example: Example) -> str:
+    applies = {
+        key: wanted[0] if isinstance(wanted, (list, tuple)) else wanted for key, wanted in compiled.rule.applies.items()
+    }
+    environment = {"name": "example", "kind": "development", "owner": "group:default/example"}
+    if kind := applies.pop("environment", None):
+        environment["kind"] = kind
+    given = {key: value for key, value in example.given.items() if key not in ("environment", "change")}
+    data = {
+        "environment": environment | dict(example.given.get("environment", {})),
+        "change": applies | dict(example.given.get("change", {})),
+        "inputs": {},
+    } | given
+    finding = compiled.ask(Subject(Address("example", "service", "thing"), data))
+    if finding is None:
+        return "allowed"
+    return {"advisory": "allowed-with-warnings", "soft": "needs-approval"}.get(finding.level, "denied")
+
+
+def fill(text: str, data: Mapping[str, Any]) -> str:
+    """Put values into `{dotted.names}`; a name that is not there stays as it is written."""
+
+    def value(match: re.Match[str]) -> str:
+        found: Any = data
+        for part in match[1].split("."):
+            if not isinstance(found, Mapping) or part not in found:
+                return match[0]
+            found = found[part]
+        return str(found)
+
+    return _PLACE.sub(value, text)
+
+
+def _first_line(problem: BaseException) -> str:
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0].rstrip(".")

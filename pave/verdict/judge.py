@@ -1,0 +1,73 @@
+"""The one judge: plans in, verdict out. Every door and every stage asks here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pave.model.deployment import Deployment
+from pave.model.environment import Environment
+from pave.model.names import Ref
+from pave.plan.change import Action, Plan
+from pave.verdict.finding import Finding, Outcome, Verdict
+from pave.verdict.guardrail import Compiled, Subject
+
+_WEIGHT = {"advisory": Outcome.WARNED, "soft": Outcome.NEEDS_APPROVAL, "hard": Outcome.DENIED}
+_ORDER = list(Outcome)
+
+
+def judge(
+    subjects: Iterable[Subject], guardrails: Sequence[Compiled], digest: str, stage: str = "plan"
+) -> Verdict:
+    """Ask every guardrail of `stage` about every subject; the worst finding decides. An unknown level denies."""
+    asked = [rule for rule in guardrails if stage in rule.rule.stages]
+    findings = tuple(
+        finding for subject in subjects for rule in asked if (finding := rule.ask(subject)) is not None
+    )
+    outcome = max((_outcome(one) for one in findings), key=_ORDER.index, default=Outcome.ALLOWED)
+    return Verdict(outcome, findings, digest)
+
+
+def _outcome(finding: Finding) -> Outcome:
+    return _WEIGHT.get(finding.level, Outcome.DENIED)
+
+
+def subjects_of(
+    plan: Plan, environment: Environment, deployment: Deployment | None, owner: Ref | None, actor: Ref
+) -> tuple[Subject, ...]:
+    """What there is to judge in a plan: each change that does something, with all that is known around it."""
+    around: Mapping[str, Any] = {
+        "environment": {
+            "name": environment.name,
+            "kind": environment.kind,
+            "owner": str(environment.owner),
+            "inherits": environment.inherits,
+        },
+        "component": {
+            "name": plan.stack.component,
+            "owner": str(owner) if owner else "",
+            "artifact": deployment.artifact if deployment else "",
+            "commit": deployment.commit if deployment else "",
+        },
+        "actor": {"ref": str(actor), "kind": actor.kind},
+    }
+    return tuple(
+        Subject(
+            change.address,
+            {
+                **around,
+                "change": {
+                    "address": str(change.address),
+                    "action": change.action.value,
+                    "type": change.type,
+                    "module": change.module,
+                    "module_version": change.module_version,
+                    "stateful": change.stateful,
+                    "drifted": change.drifted,
+                },
+                "inputs": dict(change.inputs),
+            },
+        )
+        for change in plan.changes
+        if change.action is not Action.NONE
+    )
