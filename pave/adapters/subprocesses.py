@@ -324,7 +324,8 @@ class _Conversation:
 
     def _only_heirs_left(self) -> bool:
         """The process ended, yet something that it started holds the pipe and says nothing: not waited for."""
-        return self._process.poll() is not None and not self._selector.select(_POLL_SECONDS)
+        waiting_for = self._selector.get_map()
+        return bool(waiting_for) and self._process.poll() is not None and not self._selector.select(_POLL_SECONDS)
 
     def _exchange(self, key: selectors.SelectorKey) -> None:
         pipe: Any = key.fileobj
