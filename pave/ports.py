@@ -217,6 +217,68 @@ class Cipher(Protocol):
 
 
 @dataclass(frozen=True)
+class Holder:
+    """Who holds a lock: a run, and its fencing epoch. The same name with a higher epoch takes over at once."""
+
+    name: str
+    epoch: int = 0
+
+
+@dataclass(frozen=True)
+class StateLock:
+    """A lock on a stack's engine state. `info` is the engine's own JSON about it, with its `ID`."""
+
+    stack: Address
+    id: str
+    holder: Holder
+    until: datetime
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StateVersion:
+    """One kept version of a stack's engine state."""
+
+    serial: int
+    at: datetime
+    size: int
+
+
+class States(Protocol):
+    """Engine state: versioned, sealed, locked with a lease. A lock whose holder died frees itself."""
+
+    def read(self, stack: Address, serial: int | None = None) -> bytes | None:
+        """The newest state, or the one with `serial`; None where there is none."""
+
+    def write(self, stack: Address, body: bytes, lock: str, holder: Holder) -> None:
+        """Keep a new version. Raises `Stale` unless `holder` has the lock with that id and the serial does not fall."""
+
+    def serial(self, stack: Address) -> int:
+        """The newest state's serial; 0 where there is none."""
+
+    def versions(self, stack: Address, limit: int = 50) -> Sequence[StateVersion]:
+        """The kept versions, newest first."""
+
+    def delete(self, stack: Address) -> None:
+        """Ensure that there is no state. Raises `Refused` where the newest one still has resources."""
+
+    def lock(self, stack: Address, info: Mapping[str, Any], holder: Holder, seconds: float) -> StateLock | None:
+        """Take the lock for `seconds`. None once it is ours, else the lock that stands in the way."""
+
+    def renew(self, stack: Address, holder: Holder, seconds: float) -> bool:
+        """Hold it longer; False where somebody else has it now. Not being locked at all is fine."""
+
+    def unlock(self, stack: Address, lock: str = "", holder: Holder | None = None) -> None:
+        """Ensure that no lock is left with that id, of that holder, or (neither given) at all."""
+
+    def locks(self) -> Sequence[StateLock]:
+        """Every lock whose lease runs, sorted by stack."""
+
+    def free(self, holder_prefix: str) -> int:
+        """Drop the locks of holders that are known to be dead; how many."""
+
+
+@dataclass(frozen=True)
 class Event:
     """Something that happened. `id` grows by one and more; `subject` is an address or an entity reference."""
 

@@ -166,3 +166,29 @@ credentials = Table(
     Column("expires_at", _time, nullable=False),
     Column("used_at", _time),
 )
+
+# The engine's state of each stack, sealed; the newest 50 versions are kept.
+terraform_states = Table(
+    "terraform_states",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("stack", Text, nullable=False),
+    Column("serial", BigInteger, nullable=False),
+    Column("resources", Integer, nullable=False),  # how many there are, to refuse forgetting them
+    Column("size", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", _time, nullable=False, server_default=_now),
+    Index("ix_terraform_states_stack_id", "stack", "id"),
+)
+
+# Who may write a stack's state; a lease, so that a dead holder is in nobody's way.
+terraform_locks = Table(
+    "terraform_locks",
+    metadata,
+    Column("stack", Text, primary_key=True),
+    Column("lock", Text, nullable=False),
+    Column("info", JSONB, nullable=False, server_default="{}"),
+    Column("holder", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("lease_until", _time, nullable=False),
+)
