@@ -98,7 +98,11 @@ class Repositories(Protocol):
 
 @dataclass(frozen=True)
 class Artifact:
-    """An immutable build result. `digest` is `sha256:…` over its files; `processes` maps a process to its command."""
+    """An immutable build result, mounted at `/app`. `digest` is `sha256:…` over its files, processes and environment.
+
+    `processes` maps a process to its command; `environment` is what every process gets; `mounts` are folders
+    of this machine that they need read-only at the same place (an interpreter that is not below `/usr`).
+    """
 
     digest: str
     size: int
@@ -106,6 +110,7 @@ class Artifact:
     processes: Mapping[str, Sequence[str]]
     environment: Mapping[str, str] = field(default_factory=dict)
     built_with: str = ""
+    mounts: Sequence[str] = ()
 
 
 class Builder(Protocol):
