@@ -18,42 +18,42 @@ from urllib.parse import quote, unquote
 
 
 class Inventory:
-    """Records below `directory`, as `<kind>/<quoted id>.json`, readable by their owner only."""
+    """Records below `directory`, as `<kind>/<quoted key>.json`, readable by their owner only."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def put(self, kind: str, id_: str, data: Mapping[str, Any]) -> None:
+    def put(self, kind: str, key: str, document: Mapping[str, Any]) -> None:
         """Write a record whole: after a crash there is the old one or the new one, on disk."""
-        path = self._path(kind, id_)
+        path = self._path(kind, key)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_private(path, json.dumps(data, sort_keys=True).encode())
+        write_private(path, json.dumps(document, sort_keys=True).encode())
 
-    def get(self, kind: str, id_: str) -> dict[str, Any] | None:
+    def get(self, kind: str, key: str) -> dict[str, Any] | None:
         """One record, or None."""
         try:
-            found: dict[str, Any] = json.loads(self._path(kind, id_).read_bytes())
+            found: dict[str, Any] = json.loads(self._path(kind, key).read_bytes())
         except FileNotFoundError:
             return None
         return found
 
     def list(self, kind: str) -> dict[str, dict[str, Any]]:
-        """All records of a kind by id, sorted."""
+        """All records of a kind by key, sorted."""
         folder = self.directory / quote(kind, safe="")
         names = sorted(unquote(path.name.removesuffix(".json")) for path in folder.glob("[!.]*.json"))
         return {name: record for name in names if (record := self.get(kind, name)) is not None}
 
-    def remove(self, kind: str, id_: str) -> None:
+    def remove(self, kind: str, key: str) -> None:
         """Ensure that there is no such record."""
-        self._path(kind, id_).unlink(missing_ok=True)
+        self._path(kind, key).unlink(missing_ok=True)
 
     @contextmanager
-    def lock(self, kind: str, id_: str) -> Iterator[None]:
+    def lock(self, kind: str, key: str) -> Iterator[None]:
         """Be the only one, of all threads and processes, that works on this object. Not reentrant.
 
         The lock's file goes away with it: whoever waited on a file that is gone by then begins again.
         """
-        path = self.directory / ".locks" / f"{quote(kind, safe='')}.{quote(id_, safe='')}"
+        path = self.directory / ".locks" / f"{quote(kind, safe='')}.{quote(key, safe='')}"
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -71,9 +71,9 @@ class Inventory:
             path.unlink(missing_ok=True)
             os.close(descriptor)
 
-    def _path(self, kind: str, id_: str) -> Path:
+    def _path(self, kind: str, key: str) -> Path:
         # A leading dot is escaped too: `.` and `..` stay names, and temporary files are nobody's record.
-        name = quote(id_, safe="")
+        name = quote(key, safe="")
         return self.directory / quote(kind, safe="") / f"{'%2E' + name[1:] if name.startswith('.') else name}.json"
 
 

@@ -60,3 +60,53 @@ class Machine(Protocol):
 
     def remove(self, name: str) -> None:
         """Stop a program and forget it."""
+
+
+class Confine(Protocol):
+    """Turns a command into the complete argv of a confined program that runs as the unprivileged user."""
+
+    def __call__(
+        self, argv: Sequence[str], *, write: Sequence[Path] = (), read: Sequence[Path] = ()
+    ) -> tuple[str, ...]:
+        """`argv` as the unprivileged user, seeing the system and, under the same paths, `read` and `write`.
+
+        The network is the machine's. `argv[0]` is absolute; its own folder need not be listed.
+        """
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A file or folder of the machine, seen at the absolute path `inside`."""
+
+    host: Path
+    inside: str
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """One command that gets to see nothing but the system's programs and its mounts.
+
+    `directory` is a path inside. Limits are bytes, processes (threads count) and seconds of wall time; 0 means
+    none. `scratch_bytes` is the room in its private /tmp and home. `trusted` may also run where the machine
+    offers no confinement; anything else is refused there.
+    """
+
+    argv: tuple[str, ...]
+    directory: str = "/tmp"  # noqa: S108 — the private one
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    read: tuple[Mount, ...] = ()
+    write: tuple[Mount, ...] = ()
+    network: bool = False
+    memory_bytes: int = 0
+    processes: int = 0
+    file_bytes: int = 0
+    scratch_bytes: int = 512 * 1024 * 1024
+    seconds: float = 0.0
+    trusted: bool = False
+
+
+class Confiner(Protocol):
+    """What makes a command confined."""
+
+    def command(self, confinement: Confinement) -> tuple[str, ...]:
+        """The complete argv of a `Program`; its environment goes into the program's own."""

@@ -27,7 +27,7 @@ def test_what_was_removed_is_gone_and_removing_again_is_harmless(inventory):
 
 
 @pytest.mark.parametrize("hostile", ["..", ".", "../../outside", ".hidden", "a%2Fb"])
-def test_no_id_reaches_outside_its_folder(inventory, hostile):
+def test_no_key_reaches_outside_its_folder(inventory, hostile):
     inventory.put("postgres", hostile, {"mine": True})
     assert inventory.list("postgres") == {hostile: {"mine": True}}
     assert [path.parent for path in inventory.directory.rglob("*.json")] == [inventory.directory / "postgres"]
