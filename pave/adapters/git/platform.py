@@ -1,0 +1,167 @@
+"""The platform repository: the truth, one bare repository whose `main` only Pave writes.
+
+Writers take turns across threads and processes, and the branch is moved by compare-and-swap, so a
+change is either wholly in `main` or nowhere. Whatever was returned has been synced to the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pygit2
+
+from pave.adapters.git.lock import locked
+from pave.adapters.git.objects import MAIN, Edits, init_repository, open_repository, signature, write_tree
+from pave.adapters.git.tree import GitTree
+from pave.apply.retry import Moved, Transient
+from pave.model.diagnostics import Unknown, error
+from pave.model.tree import Tree
+from pave.ports import Commit
+
+_SWAPS = 5
+
+
+class GitPlatformRepository:
+    """Implements `pave.ports.PlatformRepository` on `<data>/platform.git`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = path.with_name(f".{path.name}.lock")
+
+    def ensure(self, files: Mapping[str, bytes], author: str = "Pave") -> str:
+        """Make the repository with `files` as its first commit unless it is there; return the head's id.
+
+        It appears as a whole: what a killed call left behind is removed by the next one.
+        """
+        with locked(self._lock):
+            if self.path.is_dir():
+                return self.head()
+            for left in self.path.parent.glob(f".{self.path.name}.new-*"):
+                shutil.rmtree(left)
+            fresh = self.path.with_name(f".{self.path.name}.new-{os.getpid()}")
+            repository = init_repository(fresh)
+            tree = write_tree(repository, None, files)
+            who = signature(author)
+            commit = repository.create_commit(MAIN, who, who, "Begin with Pave's library\n", tree, [])
+            fresh.rename(self.path)
+            sync_folder(self.path.parent)
+            return str(commit)
+
+    def head(self) -> str:
+        """The commit id of `main`."""
+        return str(self._open().references[MAIN].target)
+
+    def tree(self, commit: str = "") -> Tree:
+        """The files at `commit`, or at the head. Raises `Unknown`."""
+        repository = self._open()
+        return GitTree(repository, self._commit(repository, commit or str(repository.references[MAIN].target)).tree)
+
+    def commit(self, base: str, edits: Edits, message: str, author: str) -> str:
+        """Write `edits` (None deletes) on top of `base`; return the new commit's id.
+
+        Edits that change nothing make no commit: the head's id is returned. If `main` moved since `base`
+        and the same paths were not touched, the edits are laid on the new head; if one was,
+        `apply.retry.Moved` is raised. Raises `Refused` for a path that may not be.
+        """
+        with locked(self._lock):
+            repository = self._open()
+            for _ in range(_SWAPS):
+                head = self._commit(repository, str(repository.references[MAIN].target))
+                if base and base != str(head.id):
+                    _refuse_if_moved(repository, self._commit(repository, base), head, edits)
+                tree = write_tree(repository, head.tree, edits)
+                if tree == head.tree_id:
+                    return str(head.id)
+                who = signature(author)
+                try:
+                    return str(repository.create_commit(MAIN, who, who, message.rstrip() + "\n", tree, [head.id]))
+                except pygit2.GitError:
+                    if repository.references[MAIN].target == head.id:
+                        raise
+                    # Somebody moved the branch without the lock: look again.
+        raise Transient(error("main of the platform repository moves all the time", remedy="It is tried again."))
+
+    def log(self, path: str = "", limit: int = 50) -> Sequence[Commit]:
+        """Newest first; with `path`, only commits that changed it."""
+        found: list[Commit] = []
+        for commit in self._history():
+            if len(found) == limit:
+                break
+            if not path or _changed(commit, path):
+                found.append(as_commit(commit))
+        return tuple(found)
+
+    def _history(self) -> Iterator[pygit2.Commit]:
+        repository = self._open()
+        commit: pygit2.Commit | None = self._commit(repository, str(repository.references[MAIN].target))
+        while commit is not None:
+            yield commit
+            commit = commit.parents[0] if commit.parent_ids else None
+
+    def _open(self) -> pygit2.Repository:
+        # One object per call: libgit2's are cheap to make and not to be shared between threads that write.
+        return open_repository(self.path)
+
+    @staticmethod
+    def _commit(repository: pygit2.Repository, id_: str) -> pygit2.Commit:
+        try:
+            found = repository[id_]
+        except (KeyError, ValueError):
+            found = None
+        if isinstance(found, pygit2.Commit):
+            return found
+        raise Unknown(
+            error(f"The platform repository has no commit {id_[:80]!r}", remedy="Begin from the head of main.")
+        )
+
+
+def _refuse_if_moved(repository: pygit2.Repository, base: pygit2.Commit, head: pygit2.Commit, edits: Edits) -> None:
+    before, now = GitTree(repository, base.tree), GitTree(repository, head.tree)
+    for path in sorted(edits):
+        above = [path[:end] for end, letter in enumerate(path) if letter == "/"]
+        file_above = any(now.read(one) is not None and now.id(one) != before.id(one) for one in above)
+        if file_above or now.id(path) != before.id(path):
+            raise Moved(
+                error(
+                    f"{path} was changed by someone else meanwhile",
+                    detail=f"The change began from {base.id!s:.10}, and main is at {head.id!s:.10}.",
+                    remedy="Look at the file again and repeat the change.",
+                    address=path,
+                )
+            )
+
+
+def _changed(commit: pygit2.Commit, path: str) -> bool:
+    earlier = commit.parents[0].tree if commit.parent_ids else None
+    return _id(commit.tree, path) != (_id(earlier, path) if earlier is not None else "")
+
+
+def _id(tree: pygit2.Tree, path: str) -> str:
+    try:
+        return str(tree[path.strip("/")].id)
+    except (KeyError, ValueError):
+        return ""
+
+
+def as_commit(commit: pygit2.Commit) -> Commit:
+    """A commit as the engine sees it; `author` is the name alone."""
+    return Commit(
+        id=str(commit.id),
+        message=commit.raw_message.decode(errors="replace"),
+        author=commit.author.name,
+        at=datetime.fromtimestamp(commit.commit_time, UTC),
+        trailers=dict(commit.message_trailers),
+    )
+
+
+def sync_folder(path: Path) -> None:
+    """Make names in a folder (a rename into it) last through a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
