@@ -7,7 +7,7 @@ secret: a sensitive output is wired by the engine and never reaches a view.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -100,3 +100,63 @@ class Overview(BaseModel):
     stacks: list[StackView] = Field(default_factory=list)
     runs: list[RunView] = Field(default_factory=list)
     last_event: int = Field(0, description="The newest event that this already contains.")
+
+
+class Mark(NamedTuple):
+    """How a state is shown: a glyph, a tone (ok, busy, warn, bad) and a word; never by colour alone."""
+
+    glyph: str
+    tone: str
+    word: str
+
+
+_MARKS = {
+    "healthy": Mark("●", "ok", "Healthy"),
+    "progressing": Mark("◐", "busy", "Starting"),
+    "unknown": Mark("◐", "busy", "Not looked at yet"),
+    "degraded": Mark("▲", "warn", "Degraded"),
+    "missing": Mark("■", "bad", "Missing"),
+    "pending": Mark("◐", "busy", "Queued"),
+    "running": Mark("◐", "busy", "Running"),
+    "waiting": Mark("◐", "busy", "Waiting"),
+    "succeeded": Mark("●", "ok", "Done"),
+    "done": Mark("●", "ok", "Done"),
+    "skipped": Mark("●", "ok", "Skipped"),
+    "failed": Mark("■", "bad", "Failed"),
+    "denied": Mark("■", "bad", "Denied"),
+    "cancelled": Mark("▲", "warn", "Cancelled"),
+    "allowed": Mark("●", "ok", "Allowed"),
+    "allowed-with-warnings": Mark("▲", "warn", "Allowed, with warnings"),
+    "needs-approval": Mark("▲", "warn", "Needs an approval"),
+}
+
+
+def mark(state: str) -> Mark:
+    """How a health status, a run's or step's state, or a verdict's outcome is shown."""
+    return _MARKS.get(state) or Mark("▲", "warn", state.replace("-", " ").capitalize())
+
+
+def duration(seconds: float | None) -> str:
+    """How long something took, as people say it: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
+    if seconds is None:
+        return ""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def ago(at: datetime | None, now: datetime) -> str:
+    """How long ago, coarse: `just now`, `4 min ago`, `3 h ago`, `2 days ago`."""
+    if at is None:
+        return ""
+    seconds = (now - at).total_seconds()
+    for size, unit in ((86400, "day"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''} ago"
+    return "just now"

@@ -1,0 +1,123 @@
+"""All HTTP doors on one application, behind one gate; and the server that ends their streams when it stops."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
+
+from pave.doors import api, events, portal
+from pave.doors.gate import Access, Authenticate, Gate, Sessions
+from pave.engine.operations import Operation
+from pave.engine.views import Overview, RunView
+from pave.ports import Principal
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the doors need of the rest.
+
+    `context` makes a handler's first argument from a `Call`; `run` looks a run up; `unready` names what is
+    not ready yet (empty: ready); `mounts` are doors that authenticate by themselves, by path (`/git`, `/state`).
+    """
+
+    operations: Sequence[Operation[Any, Any]]
+    context: api.Context
+    authenticate: Authenticate
+    sessions: Sessions
+    events: events.Source
+    run: Callable[[str], RunView | None]
+    overview: Callable[[Principal], Overview]
+    unready: Callable[[], Mapping[str, str]] = dict
+    hosts: tuple[str, ...] = ()
+    mounts: Mapping[str, ASGIApp] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Site:
+    """The ASGI application and what ends its streams."""
+
+    app: Gate
+    api: FastAPI
+    hub: events.Hub
+
+
+def assemble(parts: Parts) -> Site:
+    """Put the doors together."""
+    hub = events.Hub(parts.events)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        hub.close()
+
+    async def alive(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(_: Request) -> Response:
+        waiting = await run_in_threadpool(parts.unready)
+        status = {"status": "waiting" if waiting else "ready", "waiting": dict(waiting)}
+        return JSONResponse(status, status_code=503 if waiting else 200)
+
+    rest = api.build(parts.operations, parts.context, lifespan=lifespan)
+    rest.router.routes.extend([Route("/healthz", alive), Route("/readyz", ready)])
+    rest.router.routes.extend(events.routes(hub, parts.run))
+    rest.router.routes.extend(portal.routes(parts.overview, parts.sessions, lambda: api.openapi(rest)))
+    rest.router.routes.extend(Mount(path, app) for path, app in parts.mounts.items())
+    access = Access(
+        authenticate=parts.authenticate,
+        sessions=parts.sessions,
+        hosts=parts.hosts,
+        own_authentication=tuple(path.rstrip("/") + "/" for path in parts.mounts),
+        welcome=portal.welcome,
+    )
+    return Site(Gate(rest, access), rest, hub)
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with its streams ended first: an open stream would otherwise hold the server for ever."""
+
+    def __init__(self, site: Site, listener: socket.socket, stop_seconds: int = 5) -> None:
+        self.site = site
+        self.listener = listener
+        super().__init__(
+            uvicorn.Config(
+                site.app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=stop_seconds,
+                lifespan="on",
+                ws="none",
+            )
+        )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, end the streams, let requests finish."""
+        self.site.hub.close()
+        await super().shutdown(sockets)
+
+    def run_here(self) -> None:
+        """Serve on the listener until `should_exit` or a signal; blocks."""
+        self.run(sockets=[self.listener])
+
+    def stop(self) -> None:
+        """Ask the server to stop, from any thread."""
+        self.should_exit = True
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises `OSError` where the port is taken."""
+    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.set_inheritable(False)
+    return listener
