@@ -33,7 +33,7 @@ class Stale(ApplyError):
     """What the plan was bound to has moved: planned and judged again, never applied blind."""
 
 
-class Moved(ApplyError):
+class Moved(Stale):
     """Somebody else changed the same file in Git meanwhile."""
 
 

@@ -1,0 +1,200 @@
+"""The stages that act and look: `apply` and `observe`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pave.apply.retry import ApplyError, Stale
+from pave.apply.run import StepState
+from pave.engine.planning import resolve
+from pave.engine.work import Skipped, Work
+from pave.model.deployment import Deployment
+from pave.model.diagnostics import Diagnostic, Refused, error
+from pave.model.names import Address
+from pave.model.snapshot import Snapshot
+from pave.observe.health import Status, worst
+from pave.plan.change import Action, Plan
+from pave.plan.desired import owner_of
+from pave.plan.stack import EMPTY, Stack
+from pave.ports import Applied, EnginePlan, ResourceRecord
+from pave.request.intent import RestoreResource
+
+
+def apply(work: Work) -> dict[str, Any]:
+    """Carry out exactly the stored plan of each stack; one that fails does not stop the others."""
+    stacks = [Address.parse(one) for one in work.output("plan").get("stacks", ())]
+    if not stacks:
+        raise Skipped("No stack is touched")
+    problems: list[Diagnostic] = []
+    done: dict[str, Any] = {}
+    for stack in stacks:
+        work.check()
+        step = work.steps.get(("apply", str(stack)))
+        if step is not None and step.state is StepState.DONE:
+            done[str(stack)] = step.output
+            continue
+        try:
+            done[str(stack)] = _apply_stack(work, stack)
+        except (Refused, ApplyError) as problem:
+            if len(stacks) == 1 or isinstance(problem, Stale):
+                raise
+            problems += problem.diagnostics if isinstance(problem, Refused) else [problem.diagnostic]
+    if problems:
+        raise Refused(*problems)
+    return {"stacks": done}
+
+
+def _apply_stack(work: Work, stack: Address) -> dict[str, Any]:
+    stored = work.world.plans.get(work.run.id, stack)
+    if stored is None or work.interrupted("apply", str(stack)):
+        raise Stale(error(f"What was done to {stack} is not known", remedy="It is planned again.", address=str(stack)))
+    planned, engine_plan = stored
+    snapshot = work.world.snapshots.current()
+    _check_bindings(work, planned, snapshot)
+    work.world.runs.journal(work.run, "apply", str(stack), StepState.RUNNING, position=_POSITION)
+    work.world.reached(f"apply:{stack}:before")
+    work.world.stacks.put(stack, phase="applying", run=work.run.id)
+    work.emit("stack.applying", str(stack))
+    try:
+        output = _carry_out(work, planned, engine_plan, snapshot)
+    except (Refused, ApplyError) as problem:
+        _failed(work, planned, problem)
+        raise
+    work.world.reached(f"apply:{stack}:done")
+    work.world.runs.journal(
+        work.run, "apply", str(stack), StepState.DONE, position=_POSITION, output=output, detail=_told(planned)
+    )
+    return output
+
+
+_POSITION = 5
+"""Where `apply` stands among the stages; its steps per stack stand there too."""
+
+
+def _carry_out(work: Work, planned: Plan, engine_plan: EnginePlan, snapshot: Snapshot) -> dict[str, Any]:
+    world, stack = work.world, planned.stack
+    intent = work.run.request.intent
+    if isinstance(intent, RestoreResource):
+        world.cloud.restore(intent.address)
+    resolved = None if planned.destroy else resolve(world, snapshot, stack)
+    root = resolved.root if resolved else EMPTY
+    applied: Applied | None = None
+    if not planned.empty:
+        applied = world.engine.apply(stack, root, engine_plan, work.report, work.cancel)
+    if resolved is None:
+        world.engine.forget(stack)
+        world.stacks.remove(stack)
+        work.emit("stack.removed", str(stack))
+        return {"removed": True}
+    if applied is not None or not world.stacks.resources(stack):
+        world.stacks.put_resources(stack, _records(resolved, applied))
+    _applied(work, planned, snapshot, snapshot.deployments[stack])
+    return {"serial": applied.serial if applied else planned.serial}
+
+
+def _check_bindings(work: Work, planned: Plan, snapshot: Snapshot) -> None:
+    """A plan is good only for what it was made from; raises `Stale` where any of it moved."""
+    moved = [
+        what
+        for what, was, is_ in (
+            ("the desired state", planned.inputs, snapshot.inputs.get(planned.stack, "")),
+            ("the guardrails", planned.guardrails, snapshot.guardrails_digest),
+            ("the engine's state", planned.serial, work.world.engine.serial(planned.stack)),
+        )
+        if was != is_
+    ]
+    if moved:
+        raise Stale(
+            error(
+                f"{' and '.join(moved)} of {planned.stack} moved since the plan was made".capitalize(),
+                remedy="It is planned and judged again.",
+                address=str(planned.stack),
+            )
+        )
+
+
+def _records(resolved: Stack, applied: Applied | None) -> list[ResourceRecord]:
+    outputs: Mapping[str, Mapping[str, Any]] = applied.outputs if applied else {}
+    return [
+        ResourceRecord(
+            address=part.address,
+            type=part.need.type,
+            module=part.module.name,
+            module_version=part.module.version,
+            stateful=part.module.stateful,
+            inputs=part.inputs,
+            outputs={
+                name: value
+                for name, value in outputs.get(part.need.name, {}).items()
+                if name in part.module.outputs and not part.module.outputs[name].sensitive
+            },
+        )
+        for part in resolved.parts
+    ]
+
+
+def _applied(work: Work, planned: Plan, snapshot: Snapshot, deployment: Deployment) -> None:
+    work.world.stacks.put(
+        planned.stack,
+        phase="live",
+        owner=str(owner_of(snapshot, planned.stack.component) or ""),
+        inputs=planned.inputs,
+        failed_inputs="",
+        repository=deployment.repository,
+        commit=deployment.commit,
+        artifact=deployment.artifact,
+        error=None,
+        run=work.run.id,
+        applied_at=work.world.clock.now(),
+    )
+
+
+def _failed(work: Work, planned: Plan, problem: Refused | ApplyError) -> None:
+    diagnostic = problem.diagnostics[0] if isinstance(problem, Refused) else problem.diagnostic
+    stack = planned.stack
+    work.world.stacks.put(
+        stack, phase="failed", failed_inputs=planned.inputs, error=diagnostic.as_data(), run=work.run.id
+    )
+    work.emit("stack.failed", str(stack), error=diagnostic.as_data())
+
+
+def _told(planned: Plan) -> str:
+    told = [f"{planned.count(action)} {word}" for action, word in _WORDS if planned.count(action)]
+    return ", ".join(told) or "nothing to do"
+
+
+_WORDS = (
+    (Action.CREATE, "created"),
+    (Action.UPDATE, "changed"),
+    (Action.REPLACE, "replaced"),
+    (Action.DELETE, "removed"),
+)
+
+
+def observe(work: Work) -> dict[str, Any]:
+    """Look at what was applied, and say where it answers."""
+    stacks = [Address.parse(one) for one in work.output("plan").get("stacks", ())]
+    there = [stack for stack in stacks if work.world.stacks.get(stack) is not None]
+    if not there:
+        raise Skipped("Nothing is left to look at")
+    seen: dict[str, Any] = {}
+    urls: dict[str, str] = {}
+    for stack in there:
+        seen[str(stack)] = look(work, stack)
+        urls |= work.world.cloud.urls(stack)
+    return {"health": seen, "urls": urls}
+
+
+def look(work: Work, stack: Address) -> str:
+    """Record a stack's health and where it answers; returns the health's word."""
+    health = worst(work.world.cloud.health(stack).values())
+    work.world.stacks.put(
+        stack,
+        health=health.status.value,
+        reason=health.reason,
+        urls=work.world.cloud.urls(stack),
+        checked_at=work.world.clock.now(),
+    )
+    work.emit("stack.live" if health.status is Status.HEALTHY else "stack.unwell", str(stack), health=health.status)
+    return health.status.value

@@ -1,0 +1,103 @@
+"""What a handler gets: the world, who asks, and the two things that nearly every handler does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pave.apply.run import Run, State
+from pave.engine.operations import Call
+from pave.engine.submit import preview, submit
+from pave.engine.views import RunView, StepView
+from pave.engine.world import World
+from pave.model.diagnostics import Refused, error
+from pave.model.names import Address
+from pave.request.intent import Intent, Request, kind_of, subject_of
+
+
+class NotFound(Refused):
+    """There is no such thing."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """One call of one operation."""
+
+    world: World
+    call: Call
+
+    def ask(self, intent: Intent) -> RunView:
+        """Submit the intent and show its run; with `dry_run`, show what would happen and leave nothing behind."""
+        request = Request(self.call.actor, self.call.door, intent, self.world.clock.now(), self.call.key)
+        if not self.call.dry_run:
+            return self.show(submit(self.world, request))
+        found = preview(self.world, request)
+        denied = found.verdict.get("outcome") in ("denied", "needs-approval")
+        return RunView(
+            kind=kind_of(intent),
+            subject=subject_of(intent),
+            state=State.DENIED.value if denied else State.SUCCEEDED.value,
+            actor=str(self.call.actor),
+            door=self.call.door,
+            verdict=dict(found.verdict) or None,
+            plan={"title": found.title, "diffs": dict(found.diffs), **found.plan},
+            remedy=_remedy(dict(found.verdict)),
+        )
+
+    def show(self, run: Run) -> RunView:
+        """A run as every door shows it."""
+        steps = self.world.runs.steps(run.id)
+        planned = next((one.output for one in steps if one.name == "plan" and one.output), {})
+        changes = [change for one in planned.get("plans", ()) for change in one["changes"]]
+        now = datetime.now(UTC)
+        return RunView(
+            id=run.id,
+            kind=run.kind,
+            subject=run.subject,
+            state=run.state.value,
+            actor=str(run.request.actor),
+            door=run.request.door,
+            created_at=run.created_at,
+            started_at=run.started_at,
+            finished_at=run.finished_at,
+            seconds=((run.finished_at or now) - run.created_at).total_seconds() if run.created_at else None,
+            verdict=run.verdict,
+            plan={"title": planned["title"], "stacks": planned["stacks"], "changes": changes} if planned else None,
+            steps=[
+                StepView(
+                    name=one.name,
+                    subject=one.subject,
+                    state=one.state.value,
+                    seconds=((one.finished_at or now) - one.started_at).total_seconds() if one.started_at else None,
+                    detail=one.detail,
+                )
+                for one in steps
+            ],
+            error=run.error if run.state is not State.SUCCEEDED else None,
+            result=run.result,
+            remedy=_remedy(run.verdict or {}) or str((run.error or {}).get("remedy", "")),
+        )
+
+    def run(self, run_id: str) -> Run:
+        """A run by its id. Raises `NotFound`."""
+        found = self.world.runs.get(run_id)
+        if found is None:
+            raise NotFound(error(f"There is no run {run_id!r}", remedy="See the newest ones: pave runs."))
+        return found
+
+
+def address_of(text: str) -> Address:
+    """A stack's address. Raises `Refused`, also for one of a resource."""
+    address = Address.parse(text)
+    if address.resource:
+        raise Refused(
+            error(f"{text} is a resource, not a stack", remedy=f"Its stack is {address.stack}.", address=text)
+        )
+    return address
+
+
+def _remedy(verdict: dict[str, Any]) -> str:
+    return next((str(one["remedy"]) for one in verdict.get("findings", ()) if one.get("remedy")), "")
+
+

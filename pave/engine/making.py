@@ -1,0 +1,223 @@
+"""The stages that make a commit and an artifact: `source` and `build`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pave.engine.work import Skipped, Work
+from pave.model.deployment import Deployment
+from pave.model.diagnostics import Refused, error
+from pave.model.names import Ref, check_name, suggest_name
+from pave.model.workload import SOURCE_IMAGE
+from pave.plan.desired import Made, deployment_path, owner_of
+from pave.request.access import standing
+from pave.request.intent import (
+    AddResource,
+    AddResources,
+    CreateComponent,
+    CreateEnvironment,
+    Deploy,
+    ImportComponent,
+    RestoreResource,
+    Rollback,
+)
+
+
+def source(work: Work) -> dict[str, Any]:
+    """Ensure the repository and the commit that the intent is about; say whose it is."""
+    match work.run.request.intent:
+        case CreateComponent() as intent:
+            return _create(work, intent)
+        case ImportComponent() as intent:
+            return _import(work, intent)
+        case Deploy() as intent:
+            return _resolve(work, intent)
+        case _:
+            raise Skipped("It is not about a commit")
+
+
+def build(work: Work) -> dict[str, Any]:
+    """Ensure the artifact of the commit; one that was built already is taken as it is."""
+    made = work.output("source")
+    if not made:
+        raise Skipped("It is not about a commit")
+    repository, commit = made["repository"], made["commit"]
+    inspection = work.world.snapshots.inspection(repository, commit)
+    if inspection.workload is None or all(one.image != SOURCE_IMAGE for one in inspection.workload.containers):
+        raise Skipped("No container is built from source")
+    known = work.world.builds.get(repository, commit)
+    if known and work.world.builder.find(known) is not None:
+        return {"artifact": known, "built": False}
+    with tempfile.TemporaryDirectory(dir=work.world.scratch, prefix="build-") as folder:
+        checkout = Path(folder) / "source"
+        work.world.repositories.export(repository, commit, checkout)
+        artifact = work.world.builder.build(checkout, inspection.workload, work.report, work.cancel)
+    work.world.builds.put(repository, commit, artifact.digest)
+    return {"artifact": artifact.digest, "built": True, "size": artifact.size}
+
+
+def made_of(work: Work) -> Made:
+    """What the stages before planning made, in the form that desired state is computed from."""
+    found, built = work.output("source"), work.output("build")
+    intent, world = work.run.request.intent, work.world
+    if found:
+        return Made(
+            repository=found["repository"],
+            commit=found["commit"],
+            artifact=str(built.get("artifact", "")),
+            workload=found["workload"],
+            owner=Ref.parse(found["owner"]) if found.get("owner") else None,
+            url=found.get("url", ""),
+            template=found.get("template", ""),
+            template_version=found.get("template_version", ""),
+            values=found.get("values", {}),
+        )
+    if isinstance(intent, AddResource | AddResources | CreateEnvironment):
+        return Made(owner=_team_of(work, getattr(intent, "owner", "")))
+    if isinstance(intent, Rollback):
+        return Made(earlier=_earlier(work, intent))
+    if isinstance(intent, RestoreResource):
+        kept = [one for one in world.cloud.trash() if one["address"] == str(intent.address)]
+        if not kept:
+            raise Refused(
+                error(
+                    f"Nothing of {intent.address} is kept",
+                    detail="Removed databases and buckets are kept for 7 days.",
+                    remedy="See what there is: pave trash.",
+                    address=str(intent.address),
+                )
+            )
+        return Made(trashed_type=str(kept[0]["type"]))
+    return Made()
+
+
+def clean_up(work: Work) -> None:
+    """Take away the repository that a failed creation made, unless the platform already knows the component."""
+    made = work.output("source")
+    if made.get("new") and not work.output("record"):
+        work.world.repositories.remove(made["repository"])
+
+
+def _create(work: Work, intent: CreateComponent) -> dict[str, Any]:
+    snapshot = work.world.snapshots.current()
+    name = check_name(intent.name, "a component")
+    template = snapshot.templates.get(intent.template)
+    if template is None:
+        known = ", ".join(sorted(snapshot.templates)) or "none"
+        raise Refused(error(f"There is no template {intent.template!r}", remedy=f"There are: {known}."))
+    if name in work.world.repositories.names() and not work.interrupted("source", ""):
+        raise Refused(
+            error(f"There is a component {name} already", remedy="Choose another name.", address=intent.name)
+        )
+    owner = _team_of(work, intent.owner)
+    values = {**intent.values, "name": name, "owner": str(owner) if owner else ""}
+    user = snapshot.entities.get(work.run.request.actor)
+    work.report(f"Rendering {template.title}")
+    rendered = work.world.scaffolder.render(
+        template,
+        work.world.platform.tree(snapshot.commit),
+        values,
+        {"entity": {"metadata": dict(user.metadata), "spec": dict(user.spec)}} if user else {},
+    )
+    commit = work.world.repositories.create(
+        name, rendered.files, f"Create {name} from {template.title}", _author(work)
+    )
+    return {
+        "repository": name,
+        "commit": commit,
+        "new": True,
+        "workload": _workload_path(work, name, commit),
+        "owner": str(owner) if owner else "",
+        "template": intent.template,
+        "template_version": template.version,
+        "values": {key: value for key, value in values.items() if key not in ("name", "owner")},
+        "links": [dict(link) for link in rendered.links],
+    }
+
+
+def _import(work: Work, intent: ImportComponent) -> dict[str, Any]:
+    name = check_name(intent.name or suggest_name(Path(intent.url.rstrip("/")).stem), "a component")
+    new = name not in work.world.repositories.names() or work.interrupted("source", "")
+    work.report(f"Fetching {intent.url}")
+    commit = work.world.repositories.mirror(name, intent.url, work.cancel)
+    inspection = work.world.snapshots.inspection(name, commit)
+    for finding in inspection.findings:
+        work.report(str(finding))
+    owner = intent.owner or str(inspection.owner or "")
+    known = work.world.snapshots.current().entities
+    if owner and Ref.parse(owner, kind="group") not in known:
+        work.report(f"{owner} is not in the catalog; the importer's team owns {name} until it is")
+        owner = ""
+    team = Ref.parse(owner, kind="group") if owner else _team_of(work, "")
+    return {
+        "repository": name,
+        "commit": commit,
+        "new": new,
+        "url": intent.url,
+        "workload": _workload_path(work, name, commit),
+        "owner": str(team) if team else "",
+    }
+
+
+def _resolve(work: Work, intent: Deploy) -> dict[str, Any]:
+    snapshot = work.world.snapshots.current()
+    deployed = snapshot.deployments.get(intent.stack)
+    repository = (deployed.repository if deployed else "") or intent.stack.component
+    if repository not in work.world.repositories.names():
+        raise Refused(
+            error(
+                f"{intent.stack.component} has no repository",
+                remedy="Make one with `pave new`, or bring one with `pave import`.",
+                address=str(intent.stack),
+            )
+        )
+    registered = snapshot.entities.get(Ref("location", "default", repository))
+    url = (registered.metadata.get("annotations") or {}).get("pave.dev/source-url") if registered else None
+    if url:
+        work.world.repositories.mirror(repository, str(url), work.cancel)
+    commit = work.world.repositories.resolve(repository, intent.revision).id
+    owner = owner_of(snapshot, intent.stack.component)
+    return {
+        "repository": repository,
+        "commit": commit,
+        "workload": _workload_path(work, repository, commit),
+        "owner": str(owner) if owner else "",
+    }
+
+
+def _workload_path(work: Work, repository: str, commit: str) -> str:
+    inspection = work.world.snapshots.inspection(repository, commit)
+    if inspection.workload is None:
+        raise Refused(*inspection.findings)
+    return str(inspection.file)
+
+
+def _earlier(work: Work, intent: Rollback) -> Deployment | None:
+    """The deployment to go back to: the newest one of another commit, or the one of the commit that was named."""
+    path = deployment_path(intent.stack)
+    now = work.world.snapshots.current().deployments.get(intent.stack)
+    for commit in work.world.platform.log(path, limit=200):
+        before = work.world.snapshots.deployment_at(commit.id, intent.stack)
+        if before is None or not before.commit:
+            continue
+        wanted = before.commit.startswith(intent.to) if intent.to else now is None or before.commit != now.commit
+        if wanted:
+            return before
+    return None
+
+
+def _team_of(work: Work, asked: str) -> Ref | None:
+    """The team that was named, else the first of the actor's own."""
+    if asked:
+        return Ref.parse(asked, kind="group")
+    entities = work.world.snapshots.current().entities
+    user = entities.get(work.run.request.actor)
+    direct = [Ref.parse(str(team), kind="group") for team in (user.spec.get("memberOf") or ())] if user else []
+    teams = direct or sorted(standing(work.run.request.actor, entities).teams)
+    return teams[0] if teams else None
+
+
+def _author(work: Work) -> str:
+    return work.run.request.actor.short

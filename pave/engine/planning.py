@@ -1,0 +1,204 @@
+"""The stages that decide: `plan`, `judge` and `record`. Nothing of the world is changed before the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pave.apply.retry import Cancelled
+from pave.engine.making import made_of
+from pave.engine.work import Denied, Skipped, Work
+from pave.engine.world import World
+from pave.model.diagnostics import Refused, error
+from pave.model.names import Address, Ref
+from pave.model.snapshot import Snapshot
+from pave.plan.change import Action, Change, Plan
+from pave.plan.desired import Desired, desired, owner_of
+from pave.plan.stack import EMPTY, Stack, Surroundings, build
+from pave.plan.terraform import RootModule
+from pave.ports import Cancel, EngineChange, EnginePlan
+from pave.request.intent import Converge, Intent
+from pave.verdict.finding import Verdict
+from pave.verdict.guardrail import compile_all
+from pave.verdict.judge import judge as give_verdict
+from pave.verdict.judge import subjects_of
+
+RECORDED_BY = "Pave-Change"
+"""The trailer that names the run in the commit that it made."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The repository as it is (`base`), as it would be (`snapshot`), and what the intent edits."""
+
+    base: Snapshot
+    snapshot: Snapshot
+    desired: Desired
+    edits: Mapping[str, bytes | None]
+
+    @property
+    def stacks(self) -> tuple[Address, ...]:
+        """The stacks that the intent is about, and those that its edits reach (through an environment)."""
+        before, after = self.base.inputs, self.snapshot.inputs
+        reached = {stack for stack in {*before, *after} if before.get(stack) != after.get(stack)}
+        return tuple(sorted({*self.desired.stacks, *reached}))
+
+
+def candidate(world: World, intent: Intent, wanted: Any) -> Candidate:
+    """Lay what `intent` wants over the repository. Raises `Refused` where that cannot be read."""
+    base = world.snapshots.current()
+    granted = desired(intent, base, wanted)
+    edits = world.snapshots.changes(base, granted.edits)
+    after = world.snapshots.with_edits(base, edits)
+    known = {str(one) for one in base.findings}
+    caused = [one for one in after.findings if one.source.file in edits and str(one) not in known]
+    if any(one.severity == "error" for one in caused):
+        raise Refused(*caused)
+    return Candidate(base, after, granted, edits)
+
+
+def plan(work: Work) -> dict[str, Any]:
+    """Ask the engine what would change in each stack that the intent reaches, and keep its answer."""
+    intent, world = work.run.request.intent, work.world
+    found = candidate(world, intent, made_of(work))
+    # A run that was interrupted after its commit finds no edits any more, but its stacks are known.
+    addresses = {*found.stacks, *map(Address.parse, work.run.stacks)}
+    plans = []
+    for address in sorted(addresses):
+        work.check()
+        work.report(f"Planning {address}")
+        engine_plan, planned = plan_stack(world, found.snapshot, address, work.cancel)
+        world.plans.put(work.run.id, planned, engine_plan)
+        plans.append(planned)
+    work.run = world.runs.note(work.run, stacks=tuple(str(one.stack) for one in plans))
+    return {
+        "title": found.desired.title,
+        "base": found.base.commit,
+        "stacks": [str(one.stack) for one in plans],
+        "plans": [{"stack": str(one.stack), "digest": one.digest, **summary(one)} for one in plans],
+        "edits": sorted(found.edits),
+    }
+
+
+def plan_stack(world: World, snapshot: Snapshot, address: Address, cancel: Cancel) -> tuple[EnginePlan, Plan]:
+    """One stack's plan; a stack that the repository does not have any more is planned away."""
+    stack = resolve(world, snapshot, address)
+    root: RootModule = stack.root if stack else EMPTY
+    engine_plan = world.engine.plan(address, root, cancel)
+    planned = Plan(
+        stack=address,
+        changes=_changes(world, address, stack, engine_plan.changes),
+        inputs=snapshot.inputs.get(address, ""),
+        serial=engine_plan.serial,
+        guardrails=snapshot.guardrails_digest,
+        engine_digest=engine_plan.digest,
+        destroy=stack is None,
+    )
+    return engine_plan, planned
+
+
+def resolve(world: World, snapshot: Snapshot, address: Address) -> Stack | None:
+    """The stack as the repository says it, or None where it does not say it."""
+    deployment = snapshot.deployments.get(address)
+    environment = snapshot.environments.get(address.environment)
+    if deployment is None or environment is None:
+        return None
+    owner = owner_of(snapshot, address.component)
+    around = Surroundings(environment, snapshot.modules, owner, world.domain)
+    return build(deployment, world.snapshots.workload(deployment), around)
+
+
+def _changes(
+    world: World, address: Address, stack: Stack | None, changes: Iterable[EngineChange]
+) -> tuple[Change, ...]:
+    """The engine's changes, folded to one a resource; what the stack has and nothing happens to is told too."""
+    by_call: dict[str, list[EngineChange]] = {part.need.name: [] for part in (stack.parts if stack else ())}
+    for one in changes:
+        by_call.setdefault(one.call, []).append(one)
+    known = {one.address.resource: one for one in world.stacks.resources(address)}
+    folded = []
+    for call, parts in sorted(by_call.items()):
+        part = stack.part(call) if stack else None
+        record = known.get(call)
+        folded.append(
+            Change(
+                address=address.at(call),
+                action=_action([one.actions for one in parts]),
+                type=part.need.type if part else record.type if record else "",
+                module=part.module.name if part else record.module if record else "",
+                module_version=part.module.version if part else record.module_version if record else "",
+                stateful=part.module.stateful if part else bool(record and record.stateful),
+                inputs=part.inputs if part else {},
+                attributes=tuple(sorted({name for one in parts for name in one.attributes})),
+                drifted=any(one.drifted for one in parts),
+            )
+        )
+    return tuple(folded)
+
+
+def _action(actions: list[tuple[str, ...]]) -> Action:
+    """One action for a resource from those of its parts: what weighs most speaks."""
+    flat = {one for parts in actions for one in parts} - {"no-op", "read"}
+    if any({"create", "delete"} <= set(parts) for parts in actions):
+        return Action.REPLACE
+    if flat == {"create"}:
+        return Action.CREATE
+    if flat == {"delete"}:
+        return Action.DELETE
+    return Action.UPDATE if flat else Action.NONE
+
+
+def judge(work: Work) -> dict[str, Any]:
+    """One verdict over all planned changes; what it does not allow ends the run here."""
+    world = work.world
+    found = candidate(world, work.run.request.intent, made_of(work))
+    stored = [world.plans.get(work.run.id, Address.parse(one)) for one in work.output("plan").get("stacks", ())]
+    verdict = verdict_on(found, [one[0] for one in stored if one], work.run.request.actor)
+    work.run = world.runs.note(work.run, verdict=verdict.as_data())
+    if not verdict.passes:
+        raise Denied(verdict)
+    return {"outcome": verdict.outcome.value, "findings": len(verdict.findings), "guardrails": verdict.guardrails}
+
+
+def verdict_on(found: Candidate, plans: Iterable[Plan], actor: Ref) -> Verdict:
+    """The judge's answer on plans, by the guardrails that the candidate says."""
+    subjects = []
+    for one in plans:
+        name = one.stack.environment
+        environment = found.snapshot.environments.get(name) or found.base.environments.get(name)
+        if environment is None:
+            continue
+        owner = owner_of(found.snapshot, one.stack.component) or owner_of(found.base, one.stack.component)
+        subjects += subjects_of(one, environment, found.snapshot.deployments.get(one.stack), owner, actor)
+    return give_verdict(subjects, compile_all(found.snapshot.guardrails.values()), found.snapshot.guardrails_digest)
+
+
+def record(work: Work) -> dict[str, Any]:
+    """Commit the edits to the platform repository with the actor and the run as trailers."""
+    world, run = work.world, work.run
+    if isinstance(run.request.intent, Converge):
+        raise Skipped("Git says so already")
+    for commit in world.platform.log(limit=50):
+        if commit.trailers.get(RECORDED_BY) == run.id:
+            return {"commit": commit.id}
+    found = candidate(world, run.request.intent, made_of(work))
+    if not found.edits:
+        raise Skipped("Git says so already")
+    if work.cancel():
+        raise Cancelled(error(f"Run {run.id} was cancelled", address=run.subject))
+    message = f"{found.desired.title}\n\nPave-Actor: {run.request.actor}\n{RECORDED_BY}: {run.id}\n"
+    commit_id = world.platform.commit(found.base.commit, found.edits, message, run.request.actor.short)
+    work.emit("repository.changed", "platform", commit=commit_id, title=found.desired.title)
+    return {"commit": commit_id}
+
+
+def summary(planned: Plan) -> dict[str, Any]:
+    """A plan as doors show it."""
+    return {
+        "create": planned.count(Action.CREATE),
+        "update": planned.count(Action.UPDATE),
+        "replace": planned.count(Action.REPLACE),
+        "delete": planned.count(Action.DELETE),
+        "changes": [one.as_data() for one in planned.changes if one.action is not Action.NONE],
+    }

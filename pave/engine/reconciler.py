@@ -1,0 +1,123 @@
+"""The reconciler: compares what Git wants with what was applied and what is live, and asks for the difference.
+
+It is level-triggered: it keeps no list of what happened, it looks again. A commit wakes it at once, a
+slow round with jitter finds drift, and the same round finds every run whose job or worker was lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import random
+import threading
+
+from pave.apply.run import TERMINAL, State
+from pave.engine.submit import submit
+from pave.engine.world import World
+from pave.model.diagnostics import Refused
+from pave.model.names import Address
+from pave.model.snapshot import Snapshot
+from pave.observe.drift import Cause, due
+from pave.observe.health import worst
+from pave.ports import StackRecord
+from pave.request.access import SYSTEM
+from pave.request.intent import Converge, Request
+
+_OPEN = tuple(state for state in State if state not in TERMINAL)
+_log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Looks every `seconds` (with 20 % jitter), and whenever it is woken."""
+
+    def __init__(self, world: World, seconds: float) -> None:
+        self._world = world
+        self._seconds = seconds
+        self._woken = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._rounds, name="pave-reconciler", daemon=True)
+
+    def start(self) -> None:
+        """Begin with a look at everything."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look now."""
+        self._woken.set()
+
+    def close(self) -> None:
+        """Stop after the round that is on."""
+        self._stop.set()
+        self._woken.set()
+        self._thread.join(timeout=30)
+
+    def look(self) -> int:
+        """One round: every stack compared, every lost run woken. Returns how many runs were asked for."""
+        self.sweep()
+        world = self._world
+        snapshot = world.snapshots.current()
+        world.catalog_refresh(snapshot)
+        records = {one.address: one for one in world.stacks.all()}
+        busy = {stack for run in world.runs.find(states=_OPEN, limit=10_000) for stack in (*run.stacks, run.subject)}
+        asked = 0
+        for stack in sorted({*snapshot.inputs, *records}):
+            if str(stack) in busy:
+                continue
+            cause = self._cause(snapshot, stack, records.get(stack))
+            if cause is not None:
+                asked += self._ask(stack, cause, records[stack].run if stack in records else "")
+        return asked
+
+    def sweep(self) -> int:
+        """Wake every run that has not ended and that nobody holds. Returns how many."""
+        lost = self._world.runs.abandoned()
+        for run in lost:
+            self._world.queue.push(run.id, run.subject)
+        return len(lost)
+
+    def _cause(self, snapshot: Snapshot, stack: Address, record: StackRecord | None) -> Cause | None:
+        wanted = snapshot.inputs.get(stack, "")
+        cause = due(wanted, record.inputs if record else "", record.failed_inputs if record else "")
+        if cause is not None or record is None or not record.inputs or record.inputs != wanted:
+            return cause
+        health = worst(self._world.cloud.health(stack).values())
+        if health.status.value != record.health or health.reason != record.reason:
+            self._world.stacks.put(
+                stack, health=health.status.value, reason=health.reason, checked_at=self._world.clock.now()
+            )
+            self._world.events.emit("stack.health", str(stack), health=health.status.value, reason=health.reason)
+        if health.status.value != "missing":
+            return None
+        environment = snapshot.environments.get(stack.environment)
+        if environment is not None and environment.drift == "repair":
+            digest = hashlib.sha256(f"{health.reason}{record.applied_at}".encode()).hexdigest()[:12]
+            return Cause("drift", health.reason, digest)
+        if record.phase != "drifted":
+            self._world.stacks.put(stack, phase="drifted")
+            self._world.events.emit("stack.drifted", str(stack), reason=health.reason)
+        return None
+
+    def _ask(self, stack: Address, cause: Cause, after: str) -> int:
+        request = Request(
+            SYSTEM, "engine", Converge(stack, cause.word), self._world.clock.now(), f"{cause.word}/{stack}/{cause.key}/{after}"
+        )
+        try:
+            submit(self._world, request)
+        except Refused as refused:
+            first = refused.diagnostics[0]
+            self._world.stacks.put(stack, phase="failed", failed_inputs=cause.key, error=first.as_data())
+            self._world.events.emit("stack.failed", str(stack), error=first.as_data())
+            return 0
+        return 1
+
+    def _rounds(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.look()
+            except Exception:
+                _log.exception("A round of the reconciler failed; the next one looks again")
+            jitter = random.uniform(0.8, 1.2)  # noqa: S311 — spreads load, protects nothing
+            with contextlib.suppress(RuntimeError):
+                self._woken.wait(self._seconds * jitter)
+            self._woken.clear()

@@ -1,0 +1,19 @@
+"""Every operation of Pave, declared by noun. Doors are made from `OPERATIONS`; there is no other list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pave.engine.operations import Operation
+from pave.engine.registry import catalog, components, environments, guardrails, platform, resources, runs, stacks
+
+OPERATIONS: tuple[Operation[Any, Any], ...] = (
+    *components.OPERATIONS,
+    *stacks.OPERATIONS,
+    *resources.OPERATIONS,
+    *environments.OPERATIONS,
+    *runs.OPERATIONS,
+    *catalog.OPERATIONS,
+    *guardrails.OPERATIONS,
+    *platform.OPERATIONS,
+)

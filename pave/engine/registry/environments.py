@@ -1,0 +1,102 @@
+"""Environments: places to run, made from another one and taken away again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pave.engine.context import Context
+from pave.engine.operations import Operation
+from pave.engine.views import EnvironmentView, RunView
+from pave.request.intent import CreateEnvironment, DeleteEnvironment
+
+
+class NewEnvironment(BaseModel):
+    """An environment of one's own, with components at the version they have in the one it inherits from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(description="What it is called.")
+    inherits: str = Field("dev", alias="from", description="The environment it is like.")
+    components: list[str] = Field(default_factory=list, description="Components to bring along.")
+    owner: str = Field("", description="The team that owns it; your own by default.")
+
+
+class OneEnvironment(BaseModel):
+    """Names an environment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(description="The environment.")
+
+
+class Nothing(BaseModel):
+    """No input."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class EnvironmentList(BaseModel):
+    """All environments."""
+
+    environments: list[EnvironmentView]
+
+
+def _create(context: Context, given: NewEnvironment) -> RunView:
+    return context.ask(CreateEnvironment(given.name, given.inherits, tuple(given.components), given.owner))
+
+
+def _delete(context: Context, given: OneEnvironment) -> RunView:
+    return context.ask(DeleteEnvironment(given.name))
+
+
+def _list(context: Context, _: Nothing) -> EnvironmentList:
+    found = context.world.snapshots.current().environments
+    return EnvironmentList(
+        environments=[
+            EnvironmentView(name=name, title=one.title, kind=one.kind, owner=str(one.owner))
+            for name, one in found.items()
+        ]
+    )
+
+
+OPERATIONS: tuple[Operation[Any, Any], ...] = (
+    Operation(
+        name="environment.create",
+        summary="Make an environment like another one, with components in it",
+        rest="POST /environments",
+        cli="env create {name}",
+        input=NewEnvironment,
+        output=RunView,
+        handler=_create,
+        scopes=("environment:write",),
+        starts_run=True,
+        dry_run=True,
+        examples=("pave env create dana-try --from dev --components orders",),
+    ),
+    Operation(
+        name="environment.list",
+        summary="All environments",
+        rest="GET /environments",
+        cli="env list",
+        input=Nothing,
+        output=EnvironmentList,
+        handler=_list,
+        scopes=("stack:read",),
+        read_only=True,
+    ),
+    Operation(
+        name="environment.delete",
+        summary="Take an environment away with everything in it",
+        rest="DELETE /environments/{name}",
+        cli="env delete {name}",
+        input=OneEnvironment,
+        output=RunView,
+        handler=_delete,
+        scopes=("environment:write",),
+        starts_run=True,
+        destructive=True,
+        dry_run=True,
+    ),
+)

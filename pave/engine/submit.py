@@ -1,0 +1,174 @@
+"""The only way in: every door hands its request to `submit`, and nothing else makes a run.
+
+What can be refused without asking an engine is refused here, at once: rights, names, unknown types,
+bad inputs, missing outputs, cycles. `preview` goes on to the plan and the verdict, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pave.apply.run import Run, State
+from pave.engine.making import made_of
+from pave.engine.planning import Candidate, candidate, plan_stack, resolve, summary, verdict_on
+from pave.engine.work import Work
+from pave.engine.world import World
+from pave.model.diagnostics import Diagnostic, Refused, error
+from pave.model.names import check_name
+from pave.plan.desired import owner_of
+from pave.request.access import refusal, standing
+from pave.request.intent import (
+    AddResource,
+    AddResources,
+    CreateComponent,
+    CreateEnvironment,
+    DeleteEnvironment,
+    Deploy,
+    ImportComponent,
+    Intent,
+    RemoveResource,
+    Request,
+    RestoreResource,
+    kind_of,
+    subject_of,
+)
+
+
+class Forbidden(Refused):
+    """The actor may not ask for this."""
+
+
+class OtherRequest(Refused):
+    """The idempotency key was used for another request before."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What would happen: edits as unified diffs, plans by stack, and the verdict on them."""
+
+    title: str
+    diffs: Mapping[str, str]
+    plan: Mapping[str, Any]
+    verdict: Mapping[str, Any]
+
+
+def submit(world: World, request: Request) -> Run:
+    """Record a request as a run and wake a worker. Raises `Refused`, `Forbidden` or `OtherRequest`."""
+    check(world, request)
+    run, new = world.runs.add(request, kind_of(request.intent), subject_of(request.intent))
+    if not new and run.request.intent != request.intent:
+        raise OtherRequest(
+            error(
+                f"The key {request.key!r} was used for something else before",
+                detail=f"It belongs to run {run.id} ({run.kind} of {run.subject}).",
+                remedy="Choose a new key for a new request.",
+            )
+        )
+    if new:
+        actor = str(request.actor)
+        world.events.emit("run.created", run.subject, run=run.id, actor=actor, kind=run.kind, door=request.door)
+    if run.state is State.PENDING:
+        world.queue.push(run.id, run.subject)
+    return run
+
+
+def preview(world: World, request: Request) -> Preview:
+    """The plan and the verdict of a request that is not to be carried out. Raises as `submit` does."""
+    found = check(world, request)
+    if found is None:
+        return Preview(f"{kind_of(request.intent)} {subject_of(request.intent)}", {}, {"changes": []}, {})
+    plans = [plan_stack(world, found.snapshot, stack, lambda: False)[1] for stack in found.stacks]
+    changes = [change for one in plans for change in summary(one)["changes"]]
+    return Preview(
+        found.desired.title,
+        _diffs(world, found),
+        {"stacks": [str(one) for one in found.stacks], "changes": changes},
+        verdict_on(found, plans, request.actor).as_data(),
+    )
+
+
+def check(world: World, request: Request) -> Candidate | None:
+    """Everything that needs no engine; returns the candidate where the intent needs no commit to be made first."""
+    intent = request.intent
+    snapshot = world.snapshots.current()
+    _check_names(intent)
+    component = _component_of(intent)
+    refused = refusal(
+        standing(request.actor, snapshot.entities),
+        intent,
+        owner_of(snapshot, component) if component else None,
+        snapshot.environments,
+    )
+    if refused is not None:
+        raise Forbidden(refused)
+    if isinstance(intent, CreateComponent | ImportComponent | Deploy):
+        _check_source(world, intent)
+        return None
+    work = Work(world, Run("", kind_of(intent), subject_of(intent), State.PENDING, request))
+    found = candidate(world, intent, made_of(work))
+    for stack in found.stacks:
+        resolve(world, found.snapshot, stack)
+    return found
+
+
+def _check_names(intent: Intent) -> None:
+    match intent:
+        case CreateComponent() | ImportComponent():
+            if intent.name or isinstance(intent, CreateComponent):
+                check_name(intent.name, "a component")
+        case CreateEnvironment() | DeleteEnvironment():
+            check_name(intent.name, "an environment")
+        case AddResource() | RemoveResource() | RestoreResource():
+            check_name(intent.address.resource, "a resource")
+        case AddResources() if not intent.resources:
+            raise Refused(error("No resource was named", remedy="Name at least one."))
+        case _:
+            pass
+
+
+def _check_source(world: World, intent: CreateComponent | ImportComponent | Deploy) -> None:
+    snapshot = world.snapshots.current()
+    environment = intent.stack.environment if isinstance(intent, Deploy) else intent.environment
+    problems: list[Diagnostic] = []
+    if environment and environment not in snapshot.environments:
+        problems.append(
+            error(
+                f"There is no environment {environment!r}",
+                remedy=f"There are: {', '.join(sorted(snapshot.environments))}.",
+            )
+        )
+    if isinstance(intent, CreateComponent) and intent.template not in snapshot.templates:
+        problems.append(
+            error(
+                f"There is no template {intent.template!r}",
+                remedy=f"There are: {', '.join(sorted(snapshot.templates)) or 'none'}.",
+            )
+        )
+    if isinstance(intent, CreateComponent) and intent.name in world.repositories.names():
+        problems.append(error(f"There is a component {intent.name} already", remedy="Choose another name."))
+    if problems:
+        raise Refused(*problems)
+
+
+def _component_of(intent: Intent) -> str:
+    match intent:
+        case CreateComponent() | ImportComponent() | CreateEnvironment() | DeleteEnvironment():
+            return ""
+        case AddResources():
+            return intent.resources[0].address.component if intent.resources else ""
+        case AddResource() | RemoveResource() | RestoreResource():
+            return intent.address.component
+        case _:
+            return intent.stack.component
+
+
+def _diffs(world: World, found: Candidate) -> dict[str, str]:
+    tree = world.platform.tree(found.base.commit)
+    diffs = {}
+    for path, data in sorted(found.edits.items()):
+        before, after = ((one or b"").decode().splitlines(keepends=True) for one in (tree.read(path), data))
+        diffs[path] = "".join(difflib.unified_diff(before, after, f"a/{path}", f"b/{path}"))
+    return diffs

@@ -1,0 +1,81 @@
+"""One attempt at a run, as its stages see it: the world, the journal so far, and a way to report."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pave.apply.retry import Cancelled
+from pave.apply.run import Run, Step, StepState
+from pave.engine.world import World
+from pave.model.diagnostics import error
+from pave.verdict.finding import Verdict
+
+_LINES_TOGETHER = 50
+
+
+class Skipped(Exception):  # noqa: N818 — not an error: the stage has nothing to do, and says why
+    """A stage that has nothing to do for this run; the reason stands in the journal."""
+
+
+class Denied(Exception):  # noqa: N818 — not an error: the guardrails answered
+    """The verdict does not let the run go on."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        super().__init__(verdict.outcome.value)
+
+
+@dataclass
+class Work:
+    """What a stage gets. `outputs` has what earlier stages recorded, by stage and subject."""
+
+    world: World
+    run: Run
+    lost: threading.Event = field(default_factory=threading.Event)
+    steps: dict[tuple[str, str], Step] = field(default_factory=dict)
+    _lines: list[str] = field(default_factory=list)
+
+    def output(self, stage: str, subject: str = "") -> Mapping[str, Any]:
+        """What a stage recorded; empty where it was skipped or has not run."""
+        step = self.steps.get((stage, subject))
+        return step.output if step and step.state is StepState.DONE else {}
+
+    def interrupted(self, stage: str, subject: str) -> bool:
+        """Whether an earlier attempt began this step and did not record its end."""
+        step = self.steps.get((stage, subject))
+        return step is not None and step.state in (StepState.RUNNING, StepState.FAILED)
+
+    def cancel(self) -> bool:
+        """Whether to stop: somebody asked, or another worker has the run."""
+        if self.lost.is_set() or not self.run.id:
+            return self.lost.is_set()
+        now = self.world.runs.get(self.run.id)
+        return now is None or now.cancel_asked
+
+    def check(self) -> None:
+        """Raise `Cancelled` if it is time to stop."""
+        if self.cancel():
+            raise Cancelled(error(f"Run {self.run.id} was cancelled", address=self.run.subject))
+
+    def report(self, line: str) -> None:
+        """One line of progress for whoever watches; lines are sent together, a full batch at once."""
+        if not self.run.id:
+            return  # only looking: nobody can watch a run that is not recorded
+        self._lines.append(line)
+        if len(self._lines) >= _LINES_TOGETHER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send the lines that were kept."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self.emit("run.log", lines=lines)
+
+    def emit(self, type_: str, subject: str = "", **data: Any) -> None:
+        """An event of this run."""
+        self.world.events.emit(
+            type_, subject or self.run.subject, run=self.run.id, actor=str(self.run.request.actor), **data
+        )

@@ -1,0 +1,54 @@
+"""The world as the engine has it: every port in one frozen value, put together once in `pave.wiring`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pave.engine.snapshots import Snapshots
+from pave.ports import (
+    Builder,
+    Builds,
+    Catalog,
+    Clock,
+    Cloud,
+    Engine,
+    Events,
+    PlatformRepository,
+    Plans,
+    Queue,
+    Repositories,
+    Runs,
+    Scaffolder,
+    Stacks,
+)
+
+
+def nothing(_point: str) -> None:
+    """What happens at a point of a run where nothing is to happen."""
+
+
+@dataclass(frozen=True)
+class World:
+    """All ports. `scratch` is a private folder for checkouts; `reached` is told each point that a run passes."""
+
+    clock: Clock
+    platform: PlatformRepository
+    snapshots: Snapshots
+    repositories: Repositories
+    builder: Builder
+    scaffolder: Scaffolder
+    engine: Engine
+    cloud: Cloud
+    runs: Runs
+    stacks: Stacks
+    plans: Plans
+    builds: Builds
+    events: Events
+    queue: Queue
+    catalog: Catalog
+    scratch: Path
+    domain: str = "localhost"
+    holder: str = "pave"
+    reached: Callable[[str], None] = nothing
