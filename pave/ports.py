@@ -6,13 +6,14 @@ errors of `pave.apply.retry` (they decide what happens next) or `Refused` (someo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from pave.apply.run import Run, State, Step, StepState
+from pave.model.catalog import Dependent, Entry, Found, Page, Projected, Query
 from pave.model.names import Address, Ref
 from pave.model.template import Template
 from pave.model.tree import Tree
@@ -70,6 +71,9 @@ class PlatformRepository(Protocol):
     def log(self, path: str = "", limit: int = 50) -> Sequence[Commit]:
         """Newest first; with `path`, only commits that changed it."""
 
+    def last_changes(self, paths: Collection[str], commit: str = "") -> Mapping[str, str]:
+        """For each path the newest commit, up to `commit` or the head, that changed it."""
+
 
 class Repositories(Protocol):
     """The repositories of services, bare, hardened against what a stranger may put into one."""
@@ -90,7 +94,10 @@ class Repositories(Protocol):
         """The files at a commit."""
 
     def export(self, name: str, commit: str, directory: Path) -> None:
-        """Write the regular files of a commit below `directory`; links and submodules are refused."""
+        """Write the regular files of a commit to `directory`, which is new or empty; it is filled wholly or not at all.
+
+        A link that stays inside the repository becomes a copy of its target; others, and submodules, are refused.
+        """
 
     def remove(self, name: str) -> None:
         """Ensure that there is no such repository."""
@@ -321,7 +328,9 @@ class Runs(Protocol):
     def get(self, run: str) -> Run | None:
         """One run."""
 
-    def find(self, *, subject: str = "", actor: str = "", states: Sequence[State] = (), limit: int = 50) -> Sequence[Run]:
+    def find(
+        self, *, subject: str = "", actor: str = "", states: Sequence[State] = (), limit: int = 50
+    ) -> Sequence[Run]:
         """Runs, newest first. `subject` also finds what lies below it (`dev` finds `dev/orders`)."""
 
     def claim(self, run: str, holder: str, seconds: float) -> Run | None:
@@ -442,6 +451,25 @@ class Builds(Protocol):
 
     def put(self, repository: str, commit: str, artifact: str) -> None:
         """Remember it."""
+
+
+class Catalog(Protocol):
+    """The projection of all entities: searched here, changed only in Git."""
+
+    def project(self, entries: Iterable[Entry]) -> Projected:
+        """Make the catalog hold exactly these entities; only what differs is written."""
+
+    def get(self, ref: Ref) -> Found | None:
+        """One entity with its relations in both directions."""
+
+    def search(self, query: Query) -> Page:
+        """Entities by rank where there is a text, else by name. Raises `Refused` for a cursor that is none."""
+
+    def facets(self, query: Query) -> Mapping[str, Mapping[str, int]]:
+        """How many entities of the answer have each kind, type, owner, system, lifecycle and tag."""
+
+    def dependents(self, ref: Ref) -> Sequence[Dependent]:
+        """Everything that depends on `ref`, directly or not, nearest first: its blast radius."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pygit2
 from pygit2.enums import ConfigLevel, FileMode, RepositoryInitFlag
@@ -43,6 +44,15 @@ def init_repository(path: Path) -> pygit2.Repository:
     """A new bare repository with branch `main`; raises where there is one."""
     flags = RepositoryInitFlag.MKPATH | RepositoryInitFlag.NO_REINIT
     return pygit2.init_repository(str(path), bare=True, flags=flags, initial_head="main")
+
+
+def find_commit(repository: pygit2.Repository, id_: str) -> pygit2.Commit | None:
+    """The commit with this id (or the only one that begins with it), or None."""
+    try:
+        found: Any = repository[id_]
+    except (KeyError, ValueError):
+        return None
+    return found if isinstance(found, pygit2.Commit) else None
 
 
 def check_path(path: str) -> str:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pygit2
 
 from pave.adapters.git.lock import locked
-from pave.adapters.git.objects import MAIN, Edits, init_repository, open_repository, signature, write_tree
+from pave.adapters.git.objects import MAIN, Edits, find_commit, init_repository, open_repository, signature, write_tree
 from pave.adapters.git.tree import GitTree
 from pave.apply.retry import Moved, Transient
 from pave.model.diagnostics import Unknown, error
@@ -95,9 +95,21 @@ class GitPlatformRepository:
                 found.append(as_commit(commit))
         return tuple(found)
 
-    def _history(self) -> Iterator[pygit2.Commit]:
+    def last_changes(self, paths: Collection[str], commit: str = "") -> Mapping[str, str]:
+        """For each path the newest commit, up to `commit` or the head, that changed it."""
+        missing = set(paths)
+        found: dict[str, str] = {}
+        for one in self._history(commit):
+            if not missing:
+                break
+            hit = {path for path in _paths_changed(one) if path in missing}
+            found |= dict.fromkeys(hit, str(one.id))
+            missing -= hit
+        return found
+
+    def _history(self, start: str = "") -> Iterator[pygit2.Commit]:
         repository = self._open()
-        commit: pygit2.Commit | None = self._commit(repository, str(repository.references[MAIN].target))
+        commit: pygit2.Commit | None = self._commit(repository, start or str(repository.references[MAIN].target))
         while commit is not None:
             yield commit
             commit = commit.parents[0] if commit.parent_ids else None
@@ -108,15 +120,12 @@ class GitPlatformRepository:
 
     @staticmethod
     def _commit(repository: pygit2.Repository, id_: str) -> pygit2.Commit:
-        try:
-            found = repository[id_]
-        except (KeyError, ValueError):
-            found = None
-        if isinstance(found, pygit2.Commit):
-            return found
-        raise Unknown(
-            error(f"The platform repository has no commit {id_[:80]!r}", remedy="Begin from the head of main.")
-        )
+        found = find_commit(repository, id_)
+        if found is None:
+            raise Unknown(
+                error(f"The platform repository has no commit {id_[:80]!r}", remedy="Begin from the head of main.")
+            )
+        return found
 
 
 def _refuse_if_moved(repository: pygit2.Repository, base: pygit2.Commit, head: pygit2.Commit, edits: Edits) -> None:
@@ -138,6 +147,15 @@ def _refuse_if_moved(repository: pygit2.Repository, base: pygit2.Commit, head: p
 def _changed(commit: pygit2.Commit, path: str) -> bool:
     earlier = commit.parents[0].tree if commit.parent_ids else None
     return _id(commit.tree, path) != (_id(earlier, path) if earlier is not None else "")
+
+
+def _paths_changed(commit: pygit2.Commit) -> Iterator[str]:
+    if not commit.parent_ids:
+        diff = commit.tree.diff_to_tree(swap=True)
+    else:
+        diff = commit.parents[0].tree.diff_to_tree(commit.tree)
+    for delta in diff.deltas:
+        yield delta.new_file.path
 
 
 def _id(tree: pygit2.Tree, path: str) -> str:

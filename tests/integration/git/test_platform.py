@@ -46,7 +46,7 @@ def test_it_begins_with_the_library_once(platform: GitPlatformRepository) -> Non
     assert tree.read("nowhere/../environments/dev.yaml") is None
     assert git(platform.path, "fsck", "--strict") == ""
     assert git(platform.path, "ls-tree", "main", "bin/check").startswith("100755")
-    assert [one.name for one in platform.path.parent.iterdir()] == ["platform.git"]
+    assert {one.name for one in platform.path.parent.iterdir()} == {"platform.git", ".platform.git.lock"}
 
 
 def test_a_change_carries_its_actor_and_its_id(platform: GitPlatformRepository) -> None:
@@ -200,13 +200,22 @@ def test_a_killed_writer_loses_nothing_it_said_and_blocks_nobody(
         assert writer.pid is not None
         os.kill(writer.pid, signal.SIGKILL)
         writer.join()
-    said = {line for name in "ab" for line in (tmp_path / f"said-{name}").read_text().split()}
+    said = {line for file in tmp_path.glob("said-*") for line in file.read_text().split()}
     after = platform.commit("", {"after.yaml": b""}, "After the kill", "dana")
     history = {one.id for one in platform.log(limit=100_000)}
     assert said <= history
     assert len(said) >= 10
     assert after in history
     assert "missing" not in git(platform.path, "fsck", "--strict", "--no-dangling")
+
+
+def test_the_newest_commit_of_each_path(platform: GitPlatformRepository) -> None:
+    first = platform.head()
+    second = platform.commit("", {"environments/dev.yaml": b"2", "new.yaml": b"2"}, "Second", "dana")
+    third = platform.commit("", {"new.yaml": b"3"}, "Third", "dana")
+    paths = {"environments/dev.yaml", "new.yaml", "bin/check", "nowhere"}
+    assert platform.last_changes(paths) == {"environments/dev.yaml": second, "new.yaml": third, "bin/check": first}
+    assert platform.last_changes(paths, second)["new.yaml"] == second
 
 
 def test_a_killed_creation_is_begun_again(tmp_path: Path) -> None:
