@@ -51,7 +51,8 @@ class Diagnostic:
         where = str(self.source) or self.address
         place = f" ({self.path})" if self.path else ""
         text = f"{where}{place}: {self.summary}" if where or place else self.summary
-        return " ".join(part for part in (text + ("." if self.detail else ""), self.detail, self.remedy) if part)
+        ended = text + ("." if self.detail or self.remedy else "")
+        return " ".join(part for part in (ended, self.detail, self.remedy) if part)
 
     def as_data(self) -> dict[str, Any]:
         """JSON form, as every door shows it; empty parts are left away."""
