@@ -166,7 +166,7 @@ class Sandbox:
         options += ["--dev", "/dev"]
         for place in ("/dev/shm", "/tmp", "/var/tmp", HOME):  # noqa: S108 — private ones
             options += [*_parents(place, made), "--perms", "1777", "--size", size, "--tmpfs", place]
-        given = [(mount, "--ro-bind") for mount in confinement.read]
+        given = [(mount, "--ro-bind") for mount in confinement.read if mount not in interpreter_mounts()]
         given += [(mount, "--bind") for mount in confinement.write]
         _check_places([mount for mount, _ in given])
         own = [(mount, "--ro-bind") for mount in (*interpreter_mounts(), Mount(_ENTER_HERE, ENTER))]
