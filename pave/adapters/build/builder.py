@@ -1,0 +1,234 @@
+"""The builder: a commit's files become an artifact, in the sandbox, or are refused with the reason.
+
+What teams share cannot be poisoned: the download cache is only mounted where nothing but uv or npm itself runs
+(wheels unpacked, install scripts off, a repository's own tool settings left out); whatever runs code of a
+dependency or of the repository gets a cache that is thrown away. Installed dependencies are kept as layers that
+depend on nothing but their manifests, the interpreter and the machine's registries. Where this machine cannot
+confine a build, nothing is built.
+
+A build that needs the network to install what has no wheel sees the registries' credentials; the application's
+own build steps see neither the network nor them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+
+from pave.adapters.build import node, python, static
+from pave.adapters.build.artifacts import ArtifactStore, Facts, Part
+from pave.adapters.build.interpreters import Interpreter, choose, installed_nodes, installed_pythons
+from pave.adapters.build.kitchen import Kitchen, Watch, failed
+from pave.adapters.build.layers import LayerStore
+from pave.adapters.build.recipe import APP, TOOLS, Files, Layer, Recipe
+from pave.adapters.build.registries import Registries, masked, read_registries
+from pave.adapters.build.scratch import megabytes, remove_tree, scratch
+from pave.adapters.sandbox import Sandbox
+from pave.model.diagnostics import Refused, error
+from pave.model.workload import SOURCE_IMAGE, Workload
+from pave.ports import Artifact, Cancel, Report
+from pave.provider.machine import Mount
+from pave.settings import Settings
+
+
+class SandboxBuilder:
+    """Builds in the sandbox and stores in a folder below the data directory; see `ports.Builder`."""
+
+    def __init__(self, settings: Settings, sandbox: Sandbox, environ: Mapping[str, str] | None = None) -> None:
+        self._settings = settings
+        self._sandbox = sandbox
+        self._environ = dict(os.environ if environ is None else environ)
+        self._home = Path(self._environ.get("HOME") or Path.home())
+        self._cache = settings.data / "cache"
+        self._layers = LayerStore(self._cache / "layers")
+        self.artifacts = ArtifactStore(settings.data / "artifacts")
+
+    def build(self, source: Path, workload: Workload, report: Report, cancel: Cancel) -> Artifact:
+        """Build `source` (a private checkout, changed by this) and store the result. Raises `Refused`, `Cancelled`."""
+        if self._sandbox.level == "none":
+            raise Refused(
+                error(
+                    "Nothing is built, because this machine cannot confine a build",
+                    detail=self._sandbox.reason,
+                    remedy="Allow unprivileged user namespaces, or run Pave as root; `pave doctor` shows the sandbox.",
+                )
+            )
+        registries = read_registries(self._environ, self._home)
+        say = _Masked(report, registries)
+        with scratch(self._cache / "builds") as work:
+            for left in (".git", ".venv", "node_modules", ".pave"):
+                _discard(source / left)
+            recipe = self._recipe(Files(source))
+            _refuse_without_command(workload, recipe)
+            for note in (*registries.notes, *recipe.notes):
+                say(f"warning: {note}")
+            say(f"Building with {recipe.built_with}")
+            kitchen = Kitchen(self._sandbox, self._tools(work, recipe), registries, say, Watch(cancel, work), work)
+            parts = self._cook(kitchen, recipe, source, work)
+            artifact = self.artifacts.add(parts, _facts(recipe))
+        say(f"Stored {artifact.digest} ({megabytes(artifact.size)})")
+        return artifact
+
+    def find(self, digest: str) -> Artifact | None:
+        """A stored artifact."""
+        return self.artifacts.find(digest)
+
+    def path(self, digest: str) -> Path:
+        """Where its files lie, read-only. Raises `Refused` where it is not stored."""
+        return self.artifacts.path(digest)
+
+    def remove(self, digest: str) -> None:
+        """Ensure that it is not stored."""
+        self.artifacts.remove(digest)
+
+    @cached_property
+    def pythons(self) -> tuple[Interpreter, ...]:
+        """The Pythons of this machine; found once."""
+        return installed_pythons(self._uv, self._cache / "interpreters", self._environ, self._home)
+
+    @cached_property
+    def nodes(self) -> tuple[Interpreter, ...]:
+        """The Nodes of this machine; found once."""
+        return installed_nodes(self._settings.node, self._environ, self._home)
+
+    @cached_property
+    def _uv(self) -> str:
+        if self._settings.uv:
+            return self._settings.uv
+        import uv  # noqa: PLC0415 — a wheel that need not be there where a setting names another
+
+        return uv.find_uv_bin()
+
+    def _recipe(self, files: Files) -> Recipe:
+        if python.applies(files):
+            chosen, notes = choose(self.pythons, python.wanted(files))
+            made = python.recipe(files, chosen)
+        elif node.applies(files):
+            chosen, notes = choose(self.nodes, node.wanted(files))
+            made = node.recipe(files, chosen, self._own_python())
+        elif static.applies(files):
+            made, notes = static.recipe(files, self._own_python()), ()
+        else:
+            raise static.nothing_known([one.name for one in files.folder.iterdir()])
+        return replace(made, notes=(*notes, *made.notes))
+
+    def _own_python(self) -> Interpreter:
+        return max(self.pythons, key=lambda one: (one.own, one.minor))
+
+    def _tools(self, work: Path, recipe: Recipe) -> tuple[Mount, ...]:
+        """Uv itself, and an npm that needs no folder of its own."""
+        mounts = [Mount(Path(self._uv), f"{TOOLS}/uv"), *(Mount(Path(one), one) for one in recipe.mounts)]
+        chosen = next((one for one in self.nodes if recipe.built_with.startswith(f"npm, {one}")), None)
+        if chosen:
+            npm = work / "npm"
+            npm.write_text(node.npm_script(chosen))
+            npm.chmod(0o755)
+            mounts += [Mount(npm, f"{TOOLS}/npm"), *(Mount(Path(one), one) for one in chosen.mounts)]
+        return tuple(dict.fromkeys(mounts))
+
+    def _cook(self, kitchen: Kitchen, recipe: Recipe, source: Path, work: Path) -> Sequence[Part]:
+        """Carry out a recipe; the parts of the artifact."""
+        parts = [Part(source)]
+        mounts: list[Mount] = []
+        if recipe.layer:
+            layer = self._layer(kitchen, recipe.layer, work)
+            if recipe.writes_layer:
+                shutil.copytree(layer, source / recipe.layer.folder, symlinks=True)
+                _make_writable(source / recipe.layer.folder)
+            elif layer.exists():
+                parts.append(Part(layer, at=recipe.layer.folder, shared=True))
+                mounts.append(Mount(layer, f"{APP}/{recipe.layer.folder}"))
+                (source / recipe.layer.folder).mkdir()
+        private = work / "cache"
+        private.mkdir()
+        self._sandbox.give(private)
+        self._sandbox.give(source)
+        for step in recipe.steps:
+            kitchen.run_or_refuse(step, source, private, mounts)
+        for name, content in recipe.add.items():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes(content)
+            (source / name).chmod(0o755 if content.startswith(b"#!") else 0o644)
+        return parts
+
+    def _layer(self, kitchen: Kitchen, layer: Layer, work: Path) -> Path:
+        key = self._layers.key(layer, kitchen.registries)
+        found = self._layers.find(key)
+        if found:
+            kitchen.report("The dependencies have not changed")
+            return found
+        app, private = work / "layer", work / "layer-cache"
+        for name, content in layer.files.items():
+            (app / name).parent.mkdir(parents=True, exist_ok=True)
+            (app / name).write_bytes(content)
+        private.mkdir()
+        app.mkdir(exist_ok=True)
+        for folder in (app, private):
+            self._sandbox.give(folder)
+        for step in layer.steps:
+            cache = self._shared_cache(step.registries) if step.shared_cache else private
+            said = kitchen.run(step, app, cache)
+            if said is not None and layer.fallback and re.search(layer.fall_back_on, "\n".join(said)):
+                kitchen.report("A dependency has no wheel: it is built from its source, which takes longer")
+                for other in layer.fallback:
+                    kitchen.run_or_refuse(other, app, private)
+            elif said is not None:
+                raise failed(step, said)
+        for step in layer.last:
+            kitchen.run_or_refuse(step, app, private)
+        return self._layers.keep(key, app / layer.folder)
+
+    def _shared_cache(self, tool: str) -> Path:
+        folder = self._cache / (tool or "uv")
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            self._sandbox.give(folder)
+        return folder
+
+
+class _Masked:
+    """A report that lets no credential through."""
+
+    def __init__(self, report: Report, registries: Registries) -> None:
+        self._report = report
+        self._secrets = sorted(registries.secrets, key=len, reverse=True)
+
+    def __call__(self, line: str) -> None:
+        self._report(masked(line, self._secrets))
+
+
+def _facts(recipe: Recipe) -> Facts:
+    return Facts(recipe.language, recipe.processes, recipe.environment, recipe.mounts, recipe.built_with)
+
+
+def _refuse_without_command(workload: Workload, recipe: Recipe) -> None:
+    for container in workload.containers:
+        built = container.image == SOURCE_IMAGE
+        if built and not container.command and not container.args and not recipe.processes:
+            raise Refused(
+                error(
+                    f"Nothing says how to start {workload.name}",
+                    remedy="Add a Procfile with a line such as `web: python app.py`, or a command in score.yaml.",
+                    path=f"containers.{container.name}.command",
+                )
+            )
+
+
+def _discard(path: Path) -> None:
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    else:
+        remove_tree(path)
+
+
+def _make_writable(folder: Path) -> None:
+    for one, _, files in os.walk(folder):
+        Path(one).chmod(0o755)
+        for path in map(partial(Path, one), files):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | 0o200)
