@@ -31,6 +31,7 @@ class Settings:
     router_port: int = setting(8080, "Port of the router in front of workloads; 0 takes a free one")
     domain: str = setting("localhost", "Domain below which workloads answer: orders.dev.localhost")
     database_url: str = setting("", "An external PostgreSQL; empty: the embedded one")
+    operator: str = setting("user:default/dana", "Whom the local token and the login link stand for")
     run_as: str = setting("nobody", "User that servers and workloads run as when Pave itself runs as root")
     workers: int = setting(4, "Runs that are carried out at the same time")
     resync_seconds: int = setting(60, "Seconds between two looks for drift, with 20 % jitter")

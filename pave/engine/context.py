@@ -11,13 +11,9 @@ from pave.engine.operations import Call
 from pave.engine.submit import preview, submit
 from pave.engine.views import RunView, StepView
 from pave.engine.world import World
-from pave.model.diagnostics import Refused, error
+from pave.model.diagnostics import Refused, Unknown, error
 from pave.model.names import Address
 from pave.request.intent import Intent, Request, kind_of, subject_of
-
-
-class NotFound(Refused):
-    """There is no such thing."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +76,10 @@ class Context:
         )
 
     def run(self, run_id: str) -> Run:
-        """A run by its id. Raises `NotFound`."""
+        """A run by its id. Raises `Unknown`."""
         found = self.world.runs.get(run_id)
         if found is None:
-            raise NotFound(error(f"There is no run {run_id!r}", remedy="See the newest ones: pave runs."))
+            raise Unknown(error(f"There is no run {run_id!r}", remedy="See the newest ones: pave runs."))
         return found
 
 

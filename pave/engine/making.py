@@ -8,10 +8,11 @@ from typing import Any
 
 from pave.engine.work import Skipped, Work
 from pave.model.deployment import Deployment
+from pave.model.deployment_file import path_of
 from pave.model.diagnostics import Refused, error
 from pave.model.names import Ref, check_name, suggest_name
 from pave.model.workload import SOURCE_IMAGE
-from pave.plan.desired import Made, deployment_path, owner_of
+from pave.plan.desired import Made, owner_of
 from pave.request.access import standing
 from pave.request.intent import (
     AddResource,
@@ -196,7 +197,7 @@ def _workload_path(work: Work, repository: str, commit: str) -> str:
 
 def _earlier(work: Work, intent: Rollback) -> Deployment | None:
     """The deployment to go back to: the newest one of another commit, or the one of the commit that was named."""
-    path = deployment_path(intent.stack)
+    path = path_of(intent.stack)
     now = work.world.snapshots.current().deployments.get(intent.stack)
     for commit in work.world.platform.log(path, limit=200):
         before = work.world.snapshots.deployment_at(commit.id, intent.stack)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from pave.model.deployment import Deployment
-from pave.model.deployment_file import read_deployment
+from pave.model.deployment_file import path_of, read_deployment
 from pave.model.inspection import Inspection, inspect
 from pave.model.names import Address
 from pave.model.reading import read_snapshot
@@ -95,6 +95,6 @@ class Snapshots:
 
     def deployment_at(self, commit: str, stack: Address) -> Deployment | None:
         """A stack's desired state as it was at an earlier commit."""
-        path = f"deployments/{stack.environment}/{stack.component}.yaml"
+        path = path_of(stack)
         data = self._platform.tree(commit).read(path)
         return read_deployment(data, path) if data is not None else None

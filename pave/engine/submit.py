@@ -16,7 +16,7 @@ from pave.engine.making import made_of
 from pave.engine.planning import Candidate, candidate, plan_stack, resolve, summary, verdict_on
 from pave.engine.work import Work
 from pave.engine.world import World
-from pave.model.diagnostics import Diagnostic, Refused, error
+from pave.model.diagnostics import Conflict, Diagnostic, Forbidden, Refused, error
 from pave.model.names import check_name
 from pave.plan.desired import owner_of
 from pave.request.access import refusal, standing
@@ -35,10 +35,6 @@ from pave.request.intent import (
     kind_of,
     subject_of,
 )
-
-
-class Forbidden(Refused):
-    """The actor may not ask for this."""
 
 
 class OtherRequest(Refused):
@@ -148,7 +144,7 @@ def _check_source(world: World, intent: CreateComponent | ImportComponent | Depl
             )
         )
     if isinstance(intent, CreateComponent) and intent.name in world.repositories.names():
-        problems.append(error(f"There is a component {intent.name} already", remedy="Choose another name."))
+        raise Conflict(error(f"There is a component {intent.name} already", remedy="Choose another name."))
     if problems:
         raise Refused(*problems)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +12,22 @@ from pave.apply.retry import Cancelled
 from pave.apply.run import Run, Step, StepState
 from pave.engine.world import World
 from pave.model.diagnostics import error
+from pave.model.names import Address
+from pave.ports import Holder
 from pave.verdict.finding import Verdict
 
 _LINES_TOGETHER = 50
+_HOLDER: ContextVar[Holder | None] = ContextVar("holder", default=None)
+
+
+def holder_of_the_moment(_stack: Address) -> Holder:
+    """Who works in this thread: the run with its epoch, or somebody who only looks."""
+    return _HOLDER.get() or Holder(f"look-{threading.get_ident()}")
+
+
+def hold(run: Run) -> None:
+    """Say that this thread works on `run` from now on."""
+    _HOLDER.set(Holder(run.id, run.epoch))
 
 
 class Skipped(Exception):  # noqa: N818 — not an error: the stage has nothing to do, and says why

@@ -16,7 +16,7 @@ from pave.apply.retry import MOST_ATTEMPTS, ApplyError, Cancelled, Stale, Transi
 from pave.apply.run import Run, State, StepState
 from pave.engine.making import clean_up
 from pave.engine.stages import STAGES, Stage
-from pave.engine.work import Denied, Skipped, Work
+from pave.engine.work import Denied, Skipped, Work, hold
 from pave.engine.world import World
 from pave.model.diagnostics import Diagnostic, Refused, error
 
@@ -36,6 +36,7 @@ class Worker:
         run = self._world.runs.claim(run_id, self._world.holder, LEASE_SECONDS)
         if run is None:
             return
+        hold(run)
         work = Work(self._world, run)
         work.emit("run.started", attempt=run.attempt)
         with self._lease(work), contextlib.suppress(Stale):  # Stale out of here: another worker has it now

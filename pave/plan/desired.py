@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from pave.model.deployment import Deployment
-from pave.model.deployment_file import write_deployment
+from pave.model.deployment_file import path_of, write_deployment
 from pave.model.diagnostics import Diagnostic, Refused, Source, error
 from pave.model.entity_file import write_component, write_location
 from pave.model.environment import Environment
@@ -64,11 +64,6 @@ class Desired:
     edits: Mapping[str, bytes | None] = field(default_factory=dict)
 
 
-def deployment_path(stack: Address) -> str:
-    """Where a stack's desired state is written."""
-    return f"deployments/{stack.environment}/{stack.component}.yaml"
-
-
 def environment_path(name: str) -> str:
     """Where an environment is written."""
     return f"environments/{name}.yaml"
@@ -105,7 +100,7 @@ def desired(intent: Intent, snapshot: Snapshot, made: Made) -> Desired:
             return _restore(intent, snapshot, made)
         case RemoveStack():
             _deployment(snapshot, intent.stack)
-            return Desired(f"Remove {intent.stack}", (intent.stack,), {deployment_path(intent.stack): None})
+            return Desired(f"Remove {intent.stack}", (intent.stack,), {path_of(intent.stack): None})
         case CreateEnvironment():
             return _create_environment(intent, snapshot, made)
         case DeleteEnvironment():
@@ -140,7 +135,7 @@ def _component(intent: CreateComponent | ImportComponent, snapshot: Snapshot, ma
     deployment = replace(
         there, repository=made.repository, commit=made.commit, artifact=made.artifact, workload=made.workload, pin=None
     )
-    edits[deployment_path(stack)] = write_deployment(deployment)
+    edits[path_of(stack)] = write_deployment(deployment)
     return Desired(f"{how} {name} and deploy it to {stack.environment}", (stack,), edits)
 
 
@@ -192,7 +187,7 @@ def _remove_resource(intent: RemoveResource, snapshot: Snapshot) -> Desired:
     resources = {key: need for key, need in deployment.resources.items() if key != name}
     inputs = {key: values for key, values in deployment.inputs.items() if key != name}
     if not resources and not deployment.commit:
-        return Desired(f"Remove {intent.address}", (stack,), {deployment_path(stack): None})
+        return Desired(f"Remove {intent.address}", (stack,), {path_of(stack): None})
     return _written(f"Remove {intent.address}", replace(deployment, resources=resources, inputs=inputs))
 
 
@@ -222,7 +217,7 @@ def _create_environment(intent: CreateEnvironment, snapshot: Snapshot, made: Mad
     for component in intent.components:
         source = _deployment(snapshot, Address(parent.name, component))
         stack = Address(name, component)
-        edits[deployment_path(stack)] = write_deployment(replace(source, address=stack, pin=None))
+        edits[path_of(stack)] = write_deployment(replace(source, address=stack, pin=None))
         stacks.append(stack)
     with_ = f" with {', '.join(intent.components)}" if intent.components else ""
     return Desired(f"Create the environment {name}{with_}", tuple(stacks), edits)
@@ -236,7 +231,7 @@ def _delete_environment(intent: DeleteEnvironment, snapshot: Snapshot) -> Desire
             error(f"{', '.join(heirs)} inherit from {intent.name}", remedy=f"Delete {', '.join(heirs)} first.")
         )
     stacks = tuple(sorted(stack for stack in snapshot.deployments if stack.environment == intent.name))
-    paths = [environment_path(intent.name), *(deployment_path(stack) for stack in stacks)]
+    paths = [environment_path(intent.name), *(path_of(stack) for stack in stacks)]
     return Desired(f"Delete the environment {intent.name}", stacks, dict.fromkeys(paths))
 
 
@@ -257,7 +252,7 @@ def _rollback(intent: Rollback, snapshot: Snapshot, made: Made) -> Desired:
 
 
 def _written(title: str, deployment: Deployment) -> Desired:
-    path = deployment_path(deployment.address)
+    path = path_of(deployment.address)
     return Desired(title, (deployment.address,), {path: write_deployment(deployment)})
 
 

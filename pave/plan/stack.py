@@ -18,6 +18,7 @@ from pave.model.deployment import Deployment
 from pave.model.diagnostics import Diagnostic, Findings, error
 from pave.model.environment import Environment
 from pave.model.module import Input, Module
+from pave.model.module_file import unfit
 from pave.model.names import Address, Ref
 from pave.model.placeholder import Placeholder, parse
 from pave.model.workload import SOURCE_IMAGE, Container, Need, Probe, Workload
@@ -251,15 +252,15 @@ def _wire(
 def _resolve(
     place: Placeholder, where: str, deployment: Deployment, modules: Mapping[str, Module], findings: Findings
 ) -> str | Reference:
-    path, address = place.path, str(deployment.address)
-    if path[0] == "metadata":
-        return {"name": deployment.address.component}.get(path[-1], "")
-    name, output = path[1], path[2] if len(path) > 2 else ""
+    address = str(deployment.address)
+    if place.root == "metadata":
+        return deployment.address.component if place.path == ("name",) else ""
+    name, output = place.path[0], ".".join(place.path[1:])
     if name not in modules:
         near = get_close_matches(name, modules, n=1)
         findings.add(
             error(
-                f"{where} uses ${{{'.'.join(path)}}}, but there is no resource {name!r}",
+                f"{where} uses {place}, but there is no resource {name!r}",
                 remedy=f"Did you mean {near[0]!r}?" if near else f"Add {name!r} under resources.",
                 address=address,
             )
@@ -270,7 +271,7 @@ def _resolve(
         near = get_close_matches(output, outputs, n=1)
         findings.add(
             error(
-                f"{where} uses ${{{'.'.join(path)}}}, but {modules[name].name} has no output {output!r}",
+                f"{where} uses {place}, but {modules[name].name} has no output {output!r}",
                 detail=f"Its outputs: {', '.join(sorted(outputs))}.",
                 remedy=f"Did you mean {near[0]!r}?" if near else "",
                 address=address,
@@ -295,7 +296,7 @@ def _check_inputs(address: Address, module: Module, arguments: Mapping[str, Any]
                     address=str(address),
                 )
             )
-        elif problem := _misfit(module.inputs[name], value):
+        elif problem := _unfit(module.inputs[name], value):
             findings.add(error(f"{name} of {address} {problem}", address=str(address)))
     if "address" in module.inputs:
         arguments["address"] = str(address)  # type: ignore[index]
@@ -311,21 +312,8 @@ def _check_inputs(address: Address, module: Module, arguments: Mapping[str, Any]
         )
 
 
-def _misfit(wanted: Input, value: Any) -> str:
-    if isinstance(value, (tuple, Reference)):
-        return ""
-    if wanted.choices and value not in wanted.choices:
-        return f"is {value!r}; it can be {', '.join(map(str, wanted.choices))}."
-    if wanted.minimum is not None or wanted.maximum is not None or wanted.type == "number":
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return f"is {value!r}; it must be a number."
-        if wanted.minimum is not None and value < wanted.minimum:
-            return f"is {value}; it must be at least {wanted.minimum:g}."
-        if wanted.maximum is not None and value > wanted.maximum:
-            return f"is {value}; it must be at most {wanted.maximum:g}."
-    if wanted.type == "bool" and not isinstance(value, bool):
-        return f"is {value!r}; it must be true or false."
-    return ""
+def _unfit(wanted: Input, value: Any) -> str:
+    return "" if isinstance(value, tuple | Reference) else unfit(wanted, value)
 
 
 def _cycles(parts: list[Part], stack: Address) -> Iterator[Diagnostic]:

@@ -6,10 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pave.engine.context import Context, NotFound, address_of
+from pave.engine.context import Context, address_of
 from pave.engine.operations import Operation
 from pave.engine.views import ResourceView, RunView, StackView
-from pave.model.diagnostics import error
+from pave.model.deployment_file import path_of
+from pave.model.diagnostics import Unknown, error
 from pave.model.names import Address
 from pave.observe.health import Health, Status
 from pave.ports import StackRecord
@@ -123,7 +124,7 @@ def _known(context: Context, text: str) -> StackRecord:
     record = context.world.stacks.get(stack)
     if record is None:
         there = ", ".join(str(one.address) for one in context.world.stacks.all()[:10]) or "none yet"
-        raise NotFound(error(f"There is no stack {stack}", remedy=f"There are: {there}.", address=text))
+        raise Unknown(error(f"There is no stack {stack}", remedy=f"There are: {there}.", address=text))
     return record
 
 
@@ -165,9 +166,8 @@ def _logs(context: Context, given: LogRequest) -> LogView:
 
 def _history(context: Context, given: OneStack) -> History:
     stack = address_of(given.stack)
-    path = f"deployments/{stack.environment}/{stack.component}.yaml"
     changes = []
-    for commit in context.world.platform.log(path, limit=50):
+    for commit in context.world.platform.log(path_of(stack), limit=50):
         then = context.world.snapshots.deployment_at(commit.id, stack)
         changes.append(
             RunSummary(

@@ -1,0 +1,97 @@
+"""The platform itself: the overview, who is asking, what could not be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from pave.engine.context import Context
+from pave.engine.operations import Operation
+from pave.engine.registry import stacks
+from pave.engine.views import EnvironmentView, Overview
+from pave.request.access import standing
+
+
+class Nothing(BaseModel):
+    """No input."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Who(BaseModel):
+    """Who is asking."""
+
+    actor: str
+    teams: list[str]
+    scopes: list[str]
+
+
+class FindingList(BaseModel):
+    """What the platform repository says and cannot be understood; everything else goes on."""
+
+    commit: str
+    findings: list[dict[str, Any]]
+
+
+def overview(context: Context, _: Nothing | None = None) -> Overview:
+    """Everything on one page."""
+    world = context.world
+    last_event = world.events.last()
+    return Overview(
+        environments=[
+            EnvironmentView(name=name, title=one.title, kind=one.kind, owner=str(one.owner))
+            for name, one in world.snapshots.current().environments.items()
+        ],
+        stacks=[stacks.view(context, one) for one in world.stacks.all()],
+        runs=[context.show(one) for one in world.runs.find(limit=20)],
+        last_event=last_event,
+    )
+
+
+def _who(context: Context, _: Nothing) -> Who:
+    teams = standing(context.call.actor, context.world.snapshots.current().entities).teams
+    return Who(
+        actor=str(context.call.actor), teams=sorted(map(str, teams)), scopes=sorted(context.call.scopes)
+    )
+
+
+def _findings(context: Context, _: Nothing) -> FindingList:
+    snapshot = context.world.snapshots.current()
+    return FindingList(commit=snapshot.commit, findings=[one.as_data() for one in snapshot.findings])
+
+
+_READ: dict[str, Any] = {"read_only": True, "input": Nothing}
+
+OPERATIONS: tuple[Operation[Any, Any], ...] = (
+    Operation(
+        name="platform.overview",
+        summary="Environments, stacks and the newest runs",
+        rest="GET /overview",
+        cli="overview",
+        output=Overview,
+        handler=overview,
+        scopes=("stack:read",),
+        **_READ,
+    ),
+    Operation(
+        name="platform.whoami",
+        summary="Who you are to Pave, and what you may do",
+        rest="GET /whoami",
+        cli="whoami",
+        output=Who,
+        handler=_who,
+        scopes=(),
+        **_READ,
+    ),
+    Operation(
+        name="platform.findings",
+        summary="What in the platform repository could not be read, and why",
+        rest="GET /findings",
+        cli="findings",
+        output=FindingList,
+        handler=_findings,
+        scopes=("catalog:read",),
+        **_READ,
+    ),
+)
