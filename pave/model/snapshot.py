@@ -20,7 +20,8 @@ class Snapshot:
     """One commit of the platform repository. What could not be read stands in `findings`; the rest goes on.
 
     `inputs` maps each stack to its change detector: a digest over the Git ids of everything that its
-    plan depends on. Equal digests cost no engine call.
+    plan depends on. Equal digests cost no engine call. `unreadable` are the stacks whose file is there but
+    cannot be read: they are neither wanted differently nor gone, and must be left as they are.
     """
 
     commit: str
@@ -32,4 +33,5 @@ class Snapshot:
     guardrails: Mapping[str, Guardrail] = field(default_factory=dict)
     guardrails_digest: str = ""
     inputs: Mapping[Address, str] = field(default_factory=dict)
+    unreadable: frozenset[Address] = frozenset()
     findings: tuple[Diagnostic, ...] = ()
