@@ -13,6 +13,7 @@ from pave.adapters.terraform.runner import Result, events
 from pave.apply.retry import ApplyError, Stale, Terminal, Transient
 from pave.model.diagnostics import Diagnostic, Refused, Severity, Source, error
 from pave.model.names import Address
+from pave.plan.terraform import RootModule
 
 MASK = "(secret)"
 SHORTEST_SECRET = 6
@@ -97,10 +98,23 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(inner)
 
 
-def diagnostics(stack: Address, result: Result, mask: Masker) -> tuple[Diagnostic, ...]:
-    """The errors in a command's output; one that was not said in JSON becomes one with the text's end."""
+def callers(root: RootModule) -> Mapping[str, str]:
+    """Which call a module's folder stands for, where only one call uses it."""
+    by_folder: dict[str, list[str]] = {}
+    for name, body in root.document.get("module", {}).items():
+        by_folder.setdefault(str(body["source"]).removeprefix("./modules/"), []).append(name)
+    return {folder: names[0] for folder, names in by_folder.items() if len(names) == 1}
+
+
+def diagnostics(
+    stack: Address, result: Result, mask: Masker, calls: Mapping[str, str] | None = None
+) -> tuple[Diagnostic, ...]:
+    """The errors in a command's output; one that was not said in JSON becomes one with the text's end.
+
+    `calls` is what `callers` gives: it places errors that Terraform reports for a file alone.
+    """
     found = [
-        _diagnostic(stack, event["diagnostic"], mask)
+        _diagnostic(stack, event["diagnostic"], mask, calls or {})
         for event in events(result.output)
         if event.get("diagnostic", {}).get("severity") == "error"
     ]
@@ -165,14 +179,15 @@ def _together(stack: Address, found: tuple[Diagnostic, ...]) -> Diagnostic:
     )
 
 
-def _diagnostic(stack: Address, said: Mapping[str, Any], mask: Masker) -> Diagnostic:
+def _diagnostic(stack: Address, said: Mapping[str, Any], mask: Masker, calls: Mapping[str, str]) -> Diagnostic:
     place = said.get("range") or {}
     start = place.get("start") or {}
     file = str(place.get("filename", ""))
     context = str((said.get("snippet") or {}).get("context") or "")
     summary, detail = str(said.get("summary", "")), str(said.get("detail", ""))
-    named = _CALL.match(str(said.get("address", ""))) or _CALL_CONTEXT.search(f"{context} {detail}")
     module = _FOLDER.match(file)
+    named = _CALL.match(str(said.get("address", ""))) or _CALL_CONTEXT.search(context)
+    call = named[1] if named else calls.get(module[1], "") if module else ""
     source = Source()
     if module:  # a line of main.tf.json would say nothing to anyone: it is made by Pave
         source = Source(file, int(start.get("line", 0)), int(start.get("column", 0)))
@@ -182,7 +197,7 @@ def _diagnostic(stack: Address, said: Mapping[str, Any], mask: Masker) -> Diagno
         mask(detail)[:_LONGEST_DETAIL],
         _remedy(summary, detail, module[1] if module else ""),
         source,
-        address=str(stack.at(named[1]) if named else stack),
+        address=str(stack.at(call)),
     )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pave.adapters.terraform import planned
-from pave.adapters.terraform.diagnosis import Masker, diagnostics, failure, needs_init
+from pave.adapters.terraform.diagnosis import Masker, callers, diagnostics, failure, needs_init
 from pave.adapters.terraform.runner import Access, Invocation, LineReport, Result, Runner
 from pave.adapters.terraform.working import ModuleFiles, WorkingCopies, WorkingCopy, write_private
 from pave.apply.retry import Cancelled, Stale, Transient
@@ -63,7 +63,7 @@ class TerraformEngine:
         self._around = around
         self._folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._copies = WorkingCopies(folder, around.module_files)
+        self._copies = WorkingCopies(folder / "stacks", around.module_files)
         given = os.environ if environ is None else environ
         self._environment = self._base_environment(given)
 
@@ -105,7 +105,6 @@ class TerraformEngine:
         """Remove the working copy and the empty state of a stack that is gone. Raises `Refused` if it is not empty."""
         self._around.states.delete(stack)
         self._copies.forget(stack)
-        self._copies.prune()
 
     def close(self) -> None:
         """End every process."""
@@ -135,13 +134,14 @@ class TerraformEngine:
         configuration = self._folder / "terraform.rc"
         if not configuration.exists():
             write_private(configuration, b"disable_checkpoint = true\n")
+        given = environ.get("TF_CLI_CONFIG_FILE")  # a mirror that somebody configured
         return {
             "PATH": os.defpath,
-            "TF_CLI_CONFIG_FILE": str(configuration),
             # A registry that does not answer is said so in seconds, not in minutes.
             "TF_REGISTRY_CLIENT_TIMEOUT": "5",
             "TF_REGISTRY_DISCOVERY_RETRY": "0",
             **{name: value for name, value in environ.items() if _PASSED_ON.fullmatch(name)},
+            "TF_CLI_CONFIG_FILE": str(given if given and Path(given).is_file() else configuration),
             "HOME": str(home),
             "CHECKPOINT_DISABLE": "1",
             "TF_IN_AUTOMATION": "1",
@@ -173,10 +173,12 @@ class _Session:
         self._cancel = cancel
         self._access = around.access(stack)
         self._mask = Masker((self._access.password,))
+        self._calls: Mapping[str, str] = {}
 
     def prepare(self, root: RootModule) -> None:
         """Have the files there and the copy initialised; both cost nothing where they are."""
         self.copy.write(root)
+        self._calls = callers(root)
         if not self.copy.ready_for(root, self._runner.version()):
             self._init(root)
 
@@ -230,7 +232,7 @@ class _Session:
             )
         if result.code:
             self._learn_secrets()
-            raise failure(self._stack, command, diagnostics(self._stack, result, self._mask))
+            raise failure(self._stack, command, diagnostics(self._stack, result, self._mask, self._calls))
 
     def _init(self, root: RootModule) -> None:
         argv = ("init", "-json", *_FLAGS)

@@ -1,7 +1,8 @@
 """Working copies: a stack's root module, its modules and what Terraform keeps beside them.
 
-Modules are stored once by their digest and linked into each copy. A copy belongs to one command at a
-time; everything in it can be made again, but for a state that could not be written (`errored.tfstate`).
+Modules are copied, not linked: Terraform follows links, and `path.module` would change with each version.
+A copy belongs to one command at a time; everything in it can be made again, but for a state that could
+not be written (`errored.tfstate`).
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ ModuleFiles = Callable[[str], Mapping[str, bytes]]
 """The files of a module by its digest: paths relative to its folder."""
 
 _WAIT_SECONDS = 0.05
+_MARK = ".digest-"
 
 
 class WorkingCopies:
-    """All of them, below `folder`: `modules/<digest>` and `stacks/<environment>/<component>`."""
+    """All of them: `<folder>/<environment>/<component>`."""
 
     def __init__(self, folder: Path, module_files: ModuleFiles) -> None:
         self._folder = folder
@@ -52,7 +54,7 @@ class WorkingCopies:
                         raise Cancelled(error("Stopped before Terraform began", address=str(stack))) from None
                     time.sleep(_WAIT_SECONDS)
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            yield WorkingCopy(path, self._materialise)
+            yield WorkingCopy(path, self._module_files)
 
     def forget(self, stack: Address) -> None:
         """Ensure that a stack has no copy."""
@@ -61,42 +63,16 @@ class WorkingCopies:
         with self.open(stack, lambda: False) as copy:
             shutil.rmtree(copy.path)
 
-    def prune(self) -> None:
-        """Remove the stored modules that no copy links to."""
-        linked = {link.readlink().name for link in (self._folder / "stacks").glob("*/*/modules/*") if link.is_symlink()}
-        for path in (self._folder / "modules").glob("*"):
-            if path.name not in linked:
-                shutil.rmtree(path, ignore_errors=True)
-
     def _path(self, stack: Address) -> Path:
-        return self._folder / "stacks" / stack.environment / stack.component
-
-    def _materialise(self, digest: str) -> Path:
-        path = self._folder / "modules" / _file_name(digest)
-        if path.is_dir():
-            return path
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=".new-", dir=path.parent))
-        try:
-            for name, content in self._module_files(digest).items():
-                target = made / _inside(name)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
-                target.chmod(0o444)
-            # Of two that make the same one at the same time, one wins and both are equal.
-            with contextlib.suppress(OSError):
-                made.rename(path)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
-        return path
+        return self._folder / stack.environment / stack.component
 
 
 class WorkingCopy:
     """One stack's copy, held by the caller."""
 
-    def __init__(self, path: Path, materialise: Callable[[str], Path]) -> None:
+    def __init__(self, path: Path, module_files: ModuleFiles) -> None:
         self.path = path
-        self._materialise = materialise
+        self._module_files = module_files
 
     @property
     def plan(self) -> Path:
@@ -110,20 +86,28 @@ class WorkingCopy:
 
     def write(self, root: RootModule) -> None:
         """Make the files equal to `root`."""
-        links = self.path / "modules"
-        links.mkdir(exist_ok=True)
+        modules = self.path / "modules"
+        modules.mkdir(exist_ok=True)
         for folder, digest in root.sources.items():
-            link = links / _file_name(folder)
-            target = Path("../../../../modules") / self._materialise(digest).name
-            if not link.is_symlink() or link.readlink() != target:
-                fresh = links / f".new-{link.name}"
-                fresh.unlink(missing_ok=True)
-                fresh.symlink_to(target)
-                fresh.replace(link)
-        for link in links.iterdir():
-            if link.name not in root.sources:
-                link.unlink()
+            self._write_module(modules / _file_name(folder), digest)
+        for path in modules.iterdir():
+            if path.name.removeprefix(_MARK) not in root.sources:
+                _remove(path)
         write_private(self.path / "main.tf.json", json.dumps(root.document, sort_keys=True).encode())
+
+    def _write_module(self, path: Path, digest: str) -> None:
+        # The mark goes first and comes last: a folder with a mark is whole.
+        mark = path.with_name(_MARK + path.name)
+        if mark.exists() and mark.read_text() == digest:
+            return
+        mark.unlink(missing_ok=True)
+        _remove(path)
+        path.mkdir()
+        for name, content in self._module_files(digest).items():
+            target = path / _inside(name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        write_private(mark, digest.encode())
 
     def ready_for(self, root: RootModule, version: str) -> bool:
         """Whether `terraform init` was done for these module calls with this Terraform."""
@@ -157,6 +141,13 @@ def write_private(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _file_name(name: str) -> str:
