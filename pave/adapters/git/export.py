@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 import pygit2
 from pygit2.enums import FileMode
 
-from pave.adapters.git.objects import check_path, is_file, is_folder
-from pave.model.diagnostics import Diagnostic, Findings, Refused, error
+from pave.adapters.git.objects import check_path, is_file
+from pave.model.diagnostics import Findings, Refused, error
 
 _HOPS = 40
 
@@ -38,9 +38,9 @@ class _File:
     executable: bool
 
 
-def export(repository: pygit2.Repository, root: pygit2.Tree, directory: Path, limits: Limits) -> None:
-    """Write the files of `root` to `directory`, which must not exist. Raises `Refused` before anything is written."""
-    files = tuple(_Reading(repository, root, limits).files())
+def export(repository: pygit2.Repository, commit: pygit2.Commit, directory: Path, limits: Limits) -> None:
+    """Write the files of `commit` to `directory`, which must not exist. Raises `Refused` before anything is written."""
+    files = _Reading(repository, limits).files(commit)
     directory.mkdir(mode=0o755)
     made = {""}
     for file in files:
@@ -61,16 +61,22 @@ def export(repository: pygit2.Repository, root: pygit2.Tree, directory: Path, li
 class _Reading:
     """Goes through a tree, collecting files to write and everything that refuses it."""
 
-    def __init__(self, repository: pygit2.Repository, root: pygit2.Tree, limits: Limits) -> None:
+    def __init__(self, repository: pygit2.Repository, limits: Limits) -> None:
         self._repository = repository
-        self._root = root
+        self._root: pygit2.Tree | None = None
         self._limits = limits
         self._findings = Findings()
         self._count = 0
         self._bytes = 0
 
-    def files(self) -> tuple[_File, ...]:
-        found = tuple(self._folder(self._root, "", ()))
+    def files(self, commit: pygit2.Commit) -> tuple[_File, ...]:
+        try:
+            self._root = commit.tree
+            found = tuple(self._folder(self._root, "", ()))
+        except (pygit2.GitError, KeyError) as problem:
+            raise Refused(
+                error("The repository is damaged", detail=str(problem), remedy="Repair it: `git fsck` says more.")
+            ) from problem
         names: set[str] = set()
         for file in found:
             if file.path in names or any(str(one) in names for one in PurePosixPath(file.path).parents):
@@ -81,9 +87,10 @@ class _Reading:
 
     def _folder(self, folder: pygit2.Tree, at: str, above: tuple[pygit2.Oid, ...]) -> Iterator[_File]:
         for entry in folder:
-            path = at + os.fsdecode(entry.raw_name or b"")
+            name = os.fsdecode(entry.raw_name or b"")
+            path = at + name
             try:
-                check_path(path)
+                check_path(path if "/" not in name else "/")
             except Refused as refused:
                 self._findings.extend(refused.diagnostics)
                 continue
@@ -126,6 +133,7 @@ class _Reading:
     def _target(self, path: str) -> pygit2.Object | None:
         """What a link leads to, by walking the Git tree from its root; None where it leaves the tree."""
         pending = list(reversed(path.split("/")))
+        assert self._root is not None
         place: list[pygit2.Object] = [self._root]
         hops = 0
         while pending:
@@ -149,11 +157,7 @@ class _Reading:
             if hops > _HOPS or not target or target.startswith("/") or len(target) > 4096:
                 return None
             pending.extend(reversed(target.split("/")))
-        return place[-1] if is_file(place[-1]) or is_folder(place[-1]) else None
+        return place[-1] if isinstance(place[-1], pygit2.Tree) or is_file(place[-1]) else None
 
     def _refuse(self, path: str, what: str, remedy: str) -> None:
-        self._findings.add(_finding(path, what, remedy))
-
-
-def _finding(path: str, what: str, remedy: str) -> Diagnostic:
-    return error(f"{path!r} {what}", remedy=remedy, path=path)
+        self._findings.add(error(f"{path!r} {what}", remedy=remedy, path=path))

@@ -149,14 +149,15 @@ class GitProgram:
         try:
             self._run(place, arguments, target, watch)
         except Cancelled:
-            if watch.exceeded:
-                raise Refused(
-                    error(
-                        f"{place.url} is larger than {self._limits.repository_bytes:,} bytes",
-                        remedy="Keep large files outside Git, or import a repository without them.",
-                    )
-                ) from None
-            raise
+            if not watch.exceeded:
+                raise
+        if watch.exceeded or watch.too_large():
+            raise Refused(
+                error(
+                    f"{place.url} is larger than {self._limits.repository_bytes:,} bytes",
+                    remedy="Keep large files outside Git, or import a repository without them.",
+                )
+            )
 
     def _run(self, place: Place, arguments: tuple[str, ...], directory: Path, cancel: Callable[[], bool]) -> Result:
         with _configuration(place) as file:

@@ -109,12 +109,12 @@ class GitRepositories:
         names that some system takes for `.git` are refused, each by name.
         """
         repository = self._open(name)
-        tree = self._commit(repository, name, commit).tree
+        found = self._commit(repository, name, commit)
         if directory.is_symlink() or (directory.exists() and (not directory.is_dir() or any(directory.iterdir()))):
             raise Conflict(error(f"{directory} is not an empty folder", remedy="Export to a new one."))
         directory.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{directory.name}.", dir=directory.parent) as partial:
-            export(repository, tree, Path(partial) / "files", self._limits)
+            export(repository, found, Path(partial) / "files", self._limits)
             (Path(partial) / "files").rename(directory)
 
     def remove(self, name: str) -> None:
