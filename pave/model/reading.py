@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache as cache_calls
 from typing import Any, TypeVar
 
 from pave.model.backstage import read_entities, refuse_duplicates
@@ -71,17 +72,13 @@ def read_snapshot(tree: Tree, commit: str, cache: Cache | None = None) -> Snapsh
         entities=known,
         templates=templates,
         guardrails=guardrails,
-        guardrails_digest=_digest([tree.id("guardrails")]),
-        inputs=_inputs(tree, deployments, written, environments, modules),
+        guardrails_digest=_digest([reader.id("guardrails")]),
+        inputs=_inputs(reader.id, deployments, written, environments, modules),
         unreadable=unreadable,
     )
     findings.extend(_contradictions(snapshot, set(written)))
     reader.keep()
-    return _with_findings(snapshot, findings)
-
-
-def _with_findings(snapshot: Snapshot, findings: Findings) -> Snapshot:
-    return Snapshot(**{**vars(snapshot), "findings": tuple(dict.fromkeys(findings))})
+    return replace(snapshot, findings=tuple(dict.fromkeys(findings)))
 
 
 class _Reader:
@@ -89,6 +86,7 @@ class _Reader:
 
     def __init__(self, tree: Tree, cache: Cache) -> None:
         self.tree, self.cache = tree, cache
+        self.id = cache_calls(tree.id)
         self.used: dict[tuple[str, str], _Read] = {}
         self.findings = Findings()
         self.files: dict[str, list[str]] = {name: [] for name in FOLDERS}
@@ -109,9 +107,9 @@ class _Reader:
 
     def once(self, path: str, read: Callable[[str, Findings, Include], Value]) -> Value | None:
         """What `read` makes of `path`, from the cache where the same content was read before; None where refused."""
-        key = (path, self.tree.id(path))
+        key = (path, self.id(path))
         found: _Read | None = self.cache.get(key)
-        if found is None or any(self.tree.id(other) != id_ for other, id_ in found.included):
+        if found is None or any(self.id(other) != id_ for other, id_ in found.included):
             found = self._fresh(path, read)
         self.used[key] = found
         self.findings.extend(found.findings)
@@ -122,7 +120,7 @@ class _Reader:
         findings, included = Findings(), list[tuple[str, str]]()
 
         def include(other: str) -> bytes | None:
-            included.append((other, self.tree.id(other)))
+            included.append((other, self.id(other)))
             return self.tree.read(other)
 
         try:
@@ -184,7 +182,7 @@ class _Reader:
         paths = [path for path in self.files["modules"] if path.startswith(f"{folder}/")]
         described = (path for path in paths if path.endswith((".tf", ".tf.json", "/module.yaml")))
         files = {path.removeprefix(f"{folder}/"): self.text(path) for path in described}
-        return read_module(files, folder, self.tree.id(folder), findings)
+        return read_module(files, folder, self.id(folder), findings)
 
     def templates(self, entities: list[Entity]) -> Iterator[tuple[str, Template]]:
         """Templates that can be run, by name; their entities are added to the catalog's."""
@@ -198,7 +196,7 @@ class _Reader:
             entities += found
             for entity in (one for one in found if one.kind == "Template"):
                 try:
-                    template = template_from(entity, folder, self.tree.id(folder))
+                    template = template_from(entity, folder, self.id(folder))
                 except Refused as refused:
                     self.findings.extend(refused.diagnostics)
                     continue
@@ -239,7 +237,7 @@ def _digest(parts: Iterable[str]) -> str:
 
 
 def _inputs(
-    tree: Tree,
+    id_of: Callable[[str], str],
     deployments: Mapping[Address, Deployment],
     written: Mapping[str, Environment],
     environments: Mapping[str, Environment],
@@ -251,12 +249,12 @@ def _inputs(
         files = (f"environments/{one}" for one in lineage(name, written))
         bound = {one.module for one in environments[name].bindings} if name in environments else set()
         around[name] = [
-            *(tree.id(f"{file}.yaml") or tree.id(f"{file}.yml") for file in files),
+            *(id_of(f"{file}.yaml") or id_of(f"{file}.yml") for file in files),
             *(f"{module}={modules[module].digest if module in modules else ''}" for module in sorted(bound)),
         ]
     return {
         stack: _digest(
-            [tree.id(f"deployments/{stack}.yaml") or tree.id(f"deployments/{stack}.yml"), *around[stack.environment]]
+            [id_of(f"deployments/{stack}.yaml") or id_of(f"deployments/{stack}.yml"), *around[stack.environment]]
         )
         for stack in deployments
     }
