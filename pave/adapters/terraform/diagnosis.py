@@ -27,10 +27,14 @@ _LONGEST_DETAIL = 4000
 _STALE = ("Saved plan is stale", "Saved plan does not match the given state", "Failed to read plan from plan file")
 _BUSY = ("Error acquiring the state lock",)
 _BACKEND = (
+    "Failed to get state",
     "Failed to get existing workspaces",
     "Error refreshing state",
     "Failed to load state",
     "Error loading state",
+    "Failed to save state",
+    "Failed to persist state",
+    "Error saving state",
 )
 _NOT_READY = (
     "Module not installed",
@@ -152,7 +156,7 @@ def failure(stack: Address, command: str, found: tuple[Diagnostic, ...]) -> Appl
     if any(sign in said for sign in _BACKEND):
         return Transient(
             error(
-                f"The state of {stack} could not be read",
+                f"The state of {stack} could not be reached",
                 detail=first.detail or first.summary,
                 remedy="It is tried again.",
                 address=str(stack),

@@ -92,6 +92,8 @@ class TerraformEngine:
             )
         with self._session(stack, cancel) as session:
             session.prepare(root)
+            if session.copy.errored.exists():  # the plan was made before what an earlier apply did
+                raise Stale(error(f"The plan of {stack} is out of date", remedy="Plan again.", address=str(stack)))
             write_private(session.copy.plan, plan.file)
             argv = ("apply", "-json", *_FLAGS, _LOCK_TIMEOUT, session.copy.plan.name)
             session.check("apply", session.run_ready(root, argv, _progress(report)))
@@ -196,7 +198,7 @@ class _Session:
         if not self.copy.errored.exists():
             return
         result = self._run(("state", "push", "-no-color", _LOCK_TIMEOUT, self.copy.errored.name))
-        if result.code and "newer" not in result.errors and "lineage" not in result.errors:
+        if result.code and not any(sign in result.errors for sign in ("newer", "same serial", "lineage")):
             self.check("state push", result)
         self.copy.errored.unlink()
 
