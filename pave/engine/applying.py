@@ -13,6 +13,7 @@ from pave.model.deployment import Deployment
 from pave.model.diagnostics import Diagnostic, Refused, error
 from pave.model.names import Address
 from pave.model.snapshot import Snapshot
+from pave.observe.drift import REMOVAL
 from pave.observe.health import Status, worst
 from pave.plan.change import Action, Plan
 from pave.plan.desired import owner_of
@@ -154,7 +155,7 @@ def _failed(work: Work, planned: Plan, problem: Refused | ApplyError) -> None:
     diagnostic = problem.diagnostics[0] if isinstance(problem, Refused) else problem.diagnostic
     stack = planned.stack
     work.world.stacks.put(
-        stack, phase="failed", failed_inputs=planned.inputs, error=diagnostic.as_data(), run=work.run.id
+        stack, phase="failed", failed_inputs=planned.inputs or REMOVAL, error=diagnostic.as_data(), run=work.run.id
     )
     work.emit("stack.failed", str(stack), error=diagnostic.as_data())
 

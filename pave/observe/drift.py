@@ -14,14 +14,18 @@ class Cause:
     key: str
 
 
+REMOVAL = "removal"
+"""What stands for the failed inputs of a stack whose removal failed: there are no inputs then."""
+
+
 def due(wanted: str, applied: str, failed: str) -> Cause | None:
     """Compare change detectors: of what Git wants, of what was applied last, and of what failed last.
 
     What failed is not tried again by itself: only other inputs are. An empty `wanted` means that Git
     does not have the stack any more.
     """
-    if wanted == applied or wanted == failed:
-        return None if wanted or not applied else Cause("removal", "Git does not have it any more", applied)
-    if not wanted:
-        return Cause("removal", "Git does not have it any more", applied or failed)
-    return Cause("commit", "Git wants something else", wanted)
+    if wanted:
+        return None if wanted in (applied, failed) else Cause("commit", "Git wants something else", wanted)
+    if failed == REMOVAL or not (applied or failed):
+        return None
+    return Cause("removal", "Git does not have it any more", applied or failed)

@@ -105,8 +105,33 @@ class Confinement:
     trusted: bool = False
 
 
+class Outcome(Protocol):
+    """How a confined command ended."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended by itself and with success."""
+
+    @property
+    def text(self) -> str:
+        """The end of what it said."""
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it was stopped because its time was over."""
+
+
 class Confiner(Protocol):
     """What makes a command confined."""
 
     def command(self, confinement: Confinement) -> tuple[str, ...]:
-        """The complete argv of a `Program`; its environment goes into the program's own."""
+        """The complete argv of a `Program`. Raises `Refused` where it must not or cannot be confined so."""
+
+    def environment(self, confinement: Confinement) -> dict[str, str]:
+        """The complete environment of that program."""
+
+    def execute(self, confinement: Confinement) -> Outcome:
+        """Run it to its end."""
+
+    def give(self, path: Path) -> None:
+        """Hand a file or folder to the user that confined commands run as."""

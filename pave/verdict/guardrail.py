@@ -110,7 +110,7 @@ def _compile(rule: Guardrail) -> Compiled:
         return Compiled(rule, None, _first_line(problem))
 
 
-def test(compiled: Compiled) -> Sequence[Diagnostic]:
+def run_examples(compiled: Compiled) -> Sequence[Diagnostic]:
     """Run a guardrail's own examples; one diagnostic for each that does not come out as expected."""
     wrong = []
     for number, example in enumerate(compiled.rule.examples):

@@ -92,7 +92,7 @@ class Kitchen:
             return variables | self.registries.uv
         if step.registries == "npm":
             return variables | self.registries.npm | {"npm_config_userconfig": _NPMRC}
-        return variables | {"UV_NO_CONFIG": "1", "UV_OFFLINE": "1", "npm_config_userconfig": "/nonexistent"}
+        return variables | {"UV_NO_CONFIG": "1", "UV_OFFLINE": "1", "npm_config_userconfig": "/nonexistent/user"}
 
     def _registry_mounts(self, step: Step) -> tuple[Mount, ...]:
         if not step.registries:

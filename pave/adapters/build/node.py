@@ -27,7 +27,7 @@ _NPM = {
     "npm_config_update_notifier": "false",
     "npm_config_progress": "false",
     "npm_config_color": "false",
-    "npm_config_globalconfig": "/nonexistent",
+    "npm_config_globalconfig": "/nonexistent/global",
     "npm_config_git": "/usr/bin/git",
     "npm_config_script_shell": "/bin/sh",
     "CI": "true",

@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context
 from pave.engine.operations import Operation
-from pave.verdict.guardrail import compile_all
-from pave.verdict.guardrail import test as test_examples
+from pave.verdict.guardrail import compile_all, run_examples
 
 
 class Nothing(BaseModel):
@@ -65,7 +64,7 @@ def _list(context: Context, _: Nothing) -> GuardrailList:
 
 def _test(context: Context, _: Nothing) -> GuardrailTest:
     compiled = compile_all(context.world.snapshots.current().guardrails.values())
-    failures = [failure for one in compiled for failure in test_examples(one)]
+    failures = [failure for one in compiled for failure in run_examples(one)]
     examples = sum(len(one.rule.examples) for one in compiled)
     return GuardrailTest(passed=examples - len(failures), failures=[one.as_data() for one in failures])
 

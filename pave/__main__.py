@@ -1,0 +1,5 @@
+"""`python -m pave`."""
+
+from pave.cli.main import main
+
+main()
