@@ -124,6 +124,15 @@ class Routes:
         port = self.router.port
         return f"http://{host}{'' if port == 80 else f':{port}'}{path.rstrip('/')}"
 
+    def urls(self, stack: Address) -> dict[str, str]:
+        """Where the additional routes of a stack answer, by name."""
+        found = {Address.parse(key): record for key, record in self._inventory.list(KIND).items()}
+        return {
+            one.resource: self.url(record["host"], record["path"])
+            for one, record in found.items()
+            if one.stack == stack
+        }
+
     def _state(self, host: str, path: str) -> RouteState:
         assert self.router is not None
         return RouteState(host, path, self.router.port, self.url(host, path))

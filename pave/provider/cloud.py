@@ -1,0 +1,76 @@
+"""What runs on this machine, for those who ask: health with its reason, addresses, logs, the trash.
+
+It reads and never repairs: the reconciler decides what to do about what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pave.model.names import Address
+from pave.observe.health import Health, Status
+from pave.provider.machine import ProgramState
+from pave.provider.readiness import listens
+from pave.provider.routes import WORKLOAD, Routes, serving_ports
+from pave.provider.trash import Trash
+from pave.provider.workload import Workloads, WorkloadState
+
+Healths = Callable[[Address], Mapping[Address, Health]]
+"""The health of a stack's resources of some kind."""
+
+
+class LocalCloud:
+    """Implements `pave.ports.Cloud`. `others` tell the health of what is not a workload."""
+
+    def __init__(self, workloads: Workloads, routes: Routes, trash: Trash, others: Sequence[Healths] = ()) -> None:
+        self._workloads, self._routes, self._trash, self._others = workloads, routes, trash, tuple(others)
+
+    def health(self, stack: Address) -> Mapping[Address, Health]:
+        """Health of each live resource of a stack."""
+        found = {address: self._workload(one) for address, one in self._workloads.all(stack.stack).items()}
+        for other in self._others:
+            found.update(other(stack.stack))
+        return dict(sorted(found.items()))
+
+    def urls(self, stack: Address) -> Mapping[str, str]:
+        """Where a stack answers, by route name."""
+        found = {address.resource: one.url for address, one in self._workloads.all(stack.stack).items() if one.url}
+        return {**found, **self._routes.urls(stack.stack)}
+
+    def logs(self, address: Address, lines: int = 100) -> Sequence[str]:
+        """The last lines that a workload wrote, secrets masked; for a stack, those of its workloads."""
+        wanted = [address] if address.resource else sorted(self._workloads.all(address))
+        return [line for one in wanted for line in self._workloads.logs(one, lines)]
+
+    def trash(self) -> Sequence[Mapping[str, Any]]:
+        """Removed resources that can still be restored."""
+        return self._trash.all()
+
+    def restore(self, address: Address) -> None:
+        """Bring the newest removed copy of `address` back under its own name. Raises `Refused`."""
+        self._trash.restore(address)
+
+    def _workload(self, one: WorkloadState) -> Health:
+        if not one.revision:
+            return Health(Status.PROGRESSING, "its first revision is being started")
+        programs = one.programs or {}
+        bad = {name: state for name, state in programs.items() if state is None or not state.running}
+        if bad:
+            name, state = next(iter(bad.items()))
+            status = Status.MISSING if len(bad) == len(programs) else Status.DEGRADED
+            return Health(status, f"{len(bad)} of {len(programs)} processes not running: {_label(name)} {_why(state)}")
+        record = self._workloads.site.inventory.get(WORKLOAD, str(one.address)) or {"ports": [], "revisions": {}}
+        silent = [port for port in (serving_ports(record) if one.host else ()) if not listens(port)]
+        if silent:
+            return Health(Status.DEGRADED, f"{len(silent)} of its processes take no connections on their port")
+        since = min((state.since for state in programs.values() if state), default="")
+        return Health(Status.HEALTHY, "", since)
+
+
+def _label(name: str) -> str:
+    return ".".join(name.rsplit(".", 2)[-2:])
+
+
+def _why(state: ProgramState | None) -> str:
+    return state.detail if state else "is not defined"

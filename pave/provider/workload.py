@@ -1,0 +1,304 @@
+"""Workloads: start the new revision, check its health, switch the route, drain the old one.
+
+A revision that does not start is taken away again and the old one goes on serving. Each step is on record
+before it is done, so the same call after a crash finds what was begun and finishes it or clears it away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pave.apply.retry import Terminal
+from pave.model.diagnostics import Diagnostic, error
+from pave.model.names import Address
+from pave.provider.containers import Artifacts, Housing, Image, Volumes
+from pave.provider.inventory import Inventory
+from pave.provider.machine import Confinement, Confiner, Machine, Program, ProgramState
+from pave.provider.readiness import Check, await_idle, wait
+from pave.provider.routes import WORKLOAD, Routes
+from pave.provider.servers.ports import taken
+from pave.provider.workload_spec import WorkloadSpec, masked
+
+_LOG_LINES = 20
+_ATTEMPTS = 3
+_PORTS = range(20000, 32000)
+"""Below the kernel's own choice for outgoing connections, so that nobody is given one of these by chance."""
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Site:
+    """What workloads stand on. `directory` is for their files, `logs` for what they say; both are Pave's alone."""
+
+    inventory: Inventory
+    machine: Machine
+    sandbox: Confiner
+    artifacts: Artifacts
+    volumes: Volumes
+    directory: Path
+    logs: Path
+    start_seconds: float = 30.0
+    drain_seconds: float = 10.0
+
+
+@dataclass(frozen=True)
+class WorkloadState:
+    """A workload as it is. `port` is the router's; `revision` what serves."""
+
+    address: Address
+    revision: str
+    host: str = ""
+    url: str = ""
+    port: int = 0
+    programs: Mapping[str, ProgramState | None] | None = None
+
+
+class Workloads:
+    """All workloads of this machine."""
+
+    def __init__(self, site: Site, routes: Routes) -> None:
+        self.site, self._routes = site, routes
+
+    def ensure(self, spec: WorkloadSpec) -> WorkloadState:
+        """Have exactly this workload serving. Raises `Terminal` where it does not start, `Refused` where it cannot."""
+        key = str(spec.address)
+        with self.site.inventory.lock(WORKLOAD, key):
+            if spec.host:
+                self._routes.claim(spec.address, spec.host)
+            record = self.site.inventory.get(WORKLOAD, key) or _blank(spec)
+            try:
+                self._have_running(spec, record)
+            except BaseException:
+                self._retire(key, record)
+                if not record["revisions"]:
+                    self.site.inventory.remove(WORKLOAD, key)
+                raise
+            record |= {"revision": spec.revision, "host": spec.host, "owner": spec.owner, "masks": list(spec.secrets)}
+            record["ports"] = [vars(port) for port in spec.ports]
+            self._keep(key, record)
+            self._routes.publish()
+            self._retire(key, record)
+        return self._state(spec.address, record)
+
+    def read(self, address: Address) -> WorkloadState | None:
+        """The workload as it is; None where it is gone, or where a program of it is not there to be kept alive."""
+        record = self.site.inventory.get(WORKLOAD, str(address))
+        if record is None or not record["revision"]:
+            return None
+        state = self._state(address, record)
+        given_up = [one for one in (state.programs or {}).values() if one is None or _given_up(one)]
+        return None if given_up else state
+
+    def remove(self, address: Address) -> None:
+        """Ensure that it is gone: no route, no process, no file."""
+        key = str(address)
+        with self.site.inventory.lock(WORKLOAD, key):
+            record = self.site.inventory.get(WORKLOAD, key)
+            if record is None:
+                return
+            record |= {"revision": "", "host": ""}
+            self._keep(key, record)
+            self._routes.publish()
+            self._retire(key, record)
+            self.site.inventory.remove(WORKLOAD, key)
+
+    def all(self, stack: Address | None = None) -> dict[Address, WorkloadState]:
+        """Every workload, or those of one stack."""
+        found = {Address.parse(key): record for key, record in self.site.inventory.list(WORKLOAD).items()}
+        return {
+            address: self._state(address, record)
+            for address, record in found.items()
+            if stack is None or address.stack == stack
+        }
+
+    def logs(self, address: Address, lines: int = 100) -> list[str]:
+        """The last lines of what serves, without secrets; with several programs each line names its own."""
+        record = self.site.inventory.get(WORKLOAD, str(address)) or {"revisions": {}, "revision": "", "masks": []}
+        programs = record["revisions"].get(record["revision"], {}).get("programs", [])
+        said = []
+        for name in programs:
+            label = f"{name.rsplit('.', 2)[-2]}.{name.rsplit('.', 1)[-1]} | " if len(programs) > 1 else ""
+            said += [f"{label}{masked(line, record['masks'])}" for line in _tail(self._log(name), lines)]
+        return said[-lines * max(len(programs), 1) :]
+
+    def _have_running(self, spec: WorkloadSpec, record: Record) -> None:
+        """Have this revision up and ready, on ports that nobody else has."""
+        housing = Housing(
+            spec, Image.of(spec, self.site.artifacts), self.site.volumes, self._folder(spec.address, spec.revision)
+        )
+        for attempt in range(1, _ATTEMPTS + 1):
+            self._plan(spec, record)
+            self._release(housing, record)
+            revision = record["revisions"][spec.revision]
+            problem = wait(self.site.machine, self._started(housing, revision["ports"]), self.site.start_seconds)
+            if not problem:
+                return
+            lines = [masked(line, spec.secrets) for name in revision["programs"] for line in self._said(name)]
+            if record["revision"] != spec.revision:
+                self._take_away(str(spec.address), record, spec.revision)
+            if attempt == _ATTEMPTS or not self._lost_port(revision):
+                raise Terminal(_did_not_start(spec, record, problem, lines))
+
+    def _plan(self, spec: WorkloadSpec, record: Record) -> None:
+        """Choose names and ports and put them on record; what is on record and still free for us stays."""
+        key = str(spec.address)
+        with self.site.inventory.lock("ports", "all"):
+            known = record["revisions"].get(spec.revision)
+            if known and not self._lost_port(known):
+                return
+            used = self._used_ports()
+            ports = [
+                {port.name: self._free_port(f"{key}/{number}/{port.name}", used) for port in spec.ports}
+                for number in range(spec.scale)
+            ]
+            names = [_program_name(spec, one.name, number) for number in range(spec.scale) for one in spec.containers]
+            released = bool(known and known["released"])
+            record["revisions"][spec.revision] = {"programs": names, "ports": ports, "released": released}
+            self._keep(key, record)
+
+    def _lost_port(self, revision: Mapping[str, Any]) -> bool:
+        """Whether a stranger sits on a port of a replica that does not run."""
+        states = [self.site.machine.state(name) for name in revision["programs"]]
+        if any(state is not None and state.running for state in states):
+            return False
+        return any(taken(port) for replica in revision["ports"] for port in replica.values())
+
+    def _used_ports(self) -> set[int]:
+        revisions = [
+            one for record in self.site.inventory.list(WORKLOAD).values() for one in record["revisions"].values()
+        ]
+        return {port for revision in revisions for replica in revision["ports"] for port in replica.values()}
+
+    @staticmethod
+    def _free_port(key: str, used: set[int]) -> int:
+        start = zlib.crc32(key.encode()) % len(_PORTS)
+        for offset in range(len(_PORTS)):
+            port = _PORTS[(start + offset) % len(_PORTS)]
+            if port not in used and not taken(port):
+                used.add(port)
+                return port
+        raise Terminal(error("No port is free for another workload", remedy="Remove some workloads."))
+
+    def _release(self, housing: Housing, record: Record) -> None:
+        """Run the release command once per revision, before anything of it starts."""
+        revision = record["revisions"][housing.spec.revision]
+        if not housing.image.release or revision["released"]:
+            return
+        outcome = self.site.sandbox.execute(self._complete(housing.release()))
+        if not outcome.ok:
+            lines = [masked(line, housing.spec.secrets) for line in outcome.text.splitlines()[-_LOG_LINES:]]
+            reason = "it took too long" if outcome.timed_out else "it failed"
+            raise Terminal(_did_not_start(housing.spec, record, f"its release command: {reason}", lines))
+        revision["released"] = True
+        self._keep(str(housing.spec.address), record)
+
+    def _started(self, housing: Housing, ports: Sequence[Mapping[str, int]]) -> list[Check]:
+        """Start one program per container and replica; how to know that each is ready."""
+        checks = []
+        for number, replica in enumerate(ports):
+            for container in housing.spec.containers:
+                name = _program_name(housing.spec, container.name, number)
+                confinement = self._complete(housing.container(container, replica))
+                argv = self.site.sandbox.command(confinement)
+                log = self._log(name)
+                self.site.machine.ensure(Program(name, argv, log, environment=confinement.environment))
+                # Of several containers nobody says which one listens, unless a readiness path does.
+                port = (
+                    next(iter(replica.values()), 0) if len(housing.spec.containers) == 1 or container.ready_path else 0
+                )
+                probe = self._probe(housing.probe(container, replica)) if container.ready_command else None
+                state = self.site.machine.state(name)
+                checks.append(Check(name, port, container.ready_path, probe, state.restarts if state else 0))
+        return checks
+
+    def _probe(self, confinement: Confinement) -> Callable[[], bool]:
+        return lambda: self.site.sandbox.execute(self._complete(confinement)).ok
+
+    def _complete(self, confinement: Confinement) -> Confinement:
+        return replace(confinement, environment=self.site.sandbox.environment(confinement))
+
+    def _retire(self, key: str, record: Record) -> None:
+        """Take away every revision but the one that serves, once its requests are done."""
+        for revision in [one for one in record["revisions"] if one != record["revision"]]:
+            ports = {port for replica in record["revisions"][revision]["ports"] for port in replica.values()}
+            await_idle(ports, self.site.drain_seconds)
+            self._take_away(key, record, revision)
+
+    def _take_away(self, key: str, record: Record, revision: str) -> None:
+        for name in record["revisions"][revision]["programs"]:
+            self.site.machine.remove(name)
+            for log in self.site.logs.glob(f"{name}.log*"):
+                log.unlink(missing_ok=True)
+        shutil.rmtree(self._folder(Address.parse(key), revision), ignore_errors=True)
+        del record["revisions"][revision]
+        self._keep(key, record)
+
+    def _state(self, address: Address, record: Mapping[str, Any]) -> WorkloadState:
+        programs = record["revisions"].get(record["revision"], {}).get("programs", [])
+        routed = bool(record["host"] and record["ports"])
+        return WorkloadState(
+            address=address,
+            revision=record["revision"],
+            host=record["host"],
+            url=self._routes.url(record["host"]) if routed else "",
+            port=self._routes.router.port if routed and self._routes.router else 0,
+            programs={name: self.site.machine.state(name) for name in programs},
+        )
+
+    def _keep(self, key: str, record: Mapping[str, Any]) -> None:
+        self.site.inventory.put(WORKLOAD, key, record)
+
+    def _folder(self, address: Address, revision: str) -> Path:
+        return self.site.directory / f"{str(address).replace('/', '.')}.{revision}"
+
+    def _log(self, name: str) -> Path:
+        return self.site.logs / f"{name}.log"
+
+    def _said(self, name: str) -> list[str]:
+        return _tail(self._log(name), _LOG_LINES)
+
+
+def _blank(spec: WorkloadSpec) -> Record:
+    return {"address": str(spec.address), "owner": spec.owner, "host": "", "revision": "", "revisions": {}, "ports": []}
+
+
+def _program_name(spec: WorkloadSpec, container: str, number: int) -> str:
+    where = str(spec.address).replace("/", ".")
+    if len(where) > 120:
+        where = f"{where[:100]}-{hashlib.sha256(where.encode()).hexdigest()[:12]}"
+    return f"{where}.{spec.revision}.{re.sub(r'[^A-Za-z0-9-]', '-', container)[:40]}.{number}"
+
+
+def _given_up(state: ProgramState) -> bool:
+    return not state.running and not state.detail.startswith("backoff")
+
+
+def _tail(path: Path, lines: int) -> list[str]:
+    """The last lines of a file, of at most 64 KiB."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - 65536, 0))
+            return file.read().decode(errors="replace").splitlines()[-lines:]
+    except FileNotFoundError:
+        return []
+
+
+def _did_not_start(spec: WorkloadSpec, record: Mapping[str, Any], problem: str, lines: Sequence[str]) -> Diagnostic:
+    said = "\n".join(lines[-_LOG_LINES:])
+    kept = "What ran before goes on serving." if record["revision"] else ""
+    last = f"The last that it said:\n{said}" if said else "It said nothing."
+    return error(
+        f"{spec.address} did not start: {problem}",
+        detail="\n".join(part for part in (kept, last) if part),
+        remedy="Correct that and deploy a new commit.",
+        address=str(spec.address),
+    )
