@@ -27,7 +27,7 @@ from pave.adapters.build.kitchen import Kitchen, Watch, failed
 from pave.adapters.build.layers import LayerStore
 from pave.adapters.build.recipe import APP, TOOLS, Files, Layer, Recipe
 from pave.adapters.build.registries import Registries, masked, read_registries
-from pave.adapters.build.scratch import megabytes, remove_tree, scratch
+from pave.adapters.build.scratch import disk_full, megabytes, remove_tree, scratch
 from pave.adapters.sandbox import Sandbox
 from pave.model.diagnostics import Refused, error
 from pave.model.workload import SOURCE_IMAGE, Workload
@@ -60,7 +60,7 @@ class SandboxBuilder:
             )
         registries = read_registries(self._environ, self._home)
         say = _Masked(report, registries)
-        with scratch(self._cache / "builds") as work:
+        with disk_full(self._settings.data), scratch(self._cache / "builds") as work:
             for left in (".git", ".venv", "node_modules", ".pave"):
                 _discard(source / left)
             recipe = self._recipe(Files(source))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import configparser
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -47,13 +47,16 @@ class Registries:
     secrets: set[str] = field(default_factory=set)
 
 
-def read_registries(environ: Mapping[str, str], home: Path) -> Registries:
-    """Read every configuration file and variable that pip, uv and npm would read for this user."""
+def read_registries(environ: Mapping[str, str], home: Path, system: Path = Path("/")) -> Registries:
+    """Read every configuration file and variable that pip, uv and npm would read for this user.
+
+    `system` is where the machine's own files lie below (`etc/pip.conf` and so on).
+    """
     found = Registries()
     shared = {name: environ[name] for name in (*_NETWORK, *_CERTIFICATES) if environ.get(name)}
     found.uv.update(shared)
     found.npm.update(shared)
-    _say_to_uv(_pip_options(environ, home), found)
+    _say_to_uv(_pip_options(environ, home, system), found)
     own = {name: value for name, value in environ.items() if _UV.fullmatch(name) and value}
     if own.keys() & {"UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_INDEX_STRATEGY"}:
         found.uv.pop("UV_INDEX_STRATEGY", None)
@@ -61,8 +64,8 @@ def read_registries(environ: Mapping[str, str], home: Path) -> Registries:
     for name, value in own.items():
         if name.endswith("_PASSWORD"):
             found.secrets.add(value)
-    _use_uv_file(environ, home, found)
-    _read_npm(environ, home, found)
+    _use_uv_file(environ, [home, system], found)
+    _read_npm(environ, [home, system], found)
     for name in _CERTIFICATES:
         _mount(environ.get(name, ""), found)
     for text in [*found.uv.values(), *found.npm.values(), found.npmrc]:
@@ -93,11 +96,11 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
     return text
 
 
-def _pip_options(environ: Mapping[str, str], home: Path) -> dict[str, str]:
+def _pip_options(environ: Mapping[str, str], home: Path, system: Path) -> dict[str, str]:
     """Pip's effective options: files from the general to the special, `[install]` over `[global]`, then variables."""
     special = environ.get("PIP_CONFIG_FILE", "")
-    roots = environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")
-    files = [Path(root) / "pip/pip.conf" for root in roots] + [Path("/etc/pip.conf")]
+    roots = environ.get("XDG_CONFIG_DIRS", str(system / "etc/xdg")).split(":")
+    files = [Path(root) / "pip/pip.conf" for root in roots] + [system / "etc/pip.conf"]
     files += [home / ".pip/pip.conf", Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip/pip.conf"]
     files = [] if special == "/dev/null" else [*files, *([Path(special)] if special else [])]
     sections: dict[str, dict[str, str]] = {"global": {}, "install": {}}
@@ -160,11 +163,12 @@ def _mount(place: str, found: Registries) -> bool:
     return True
 
 
-def _use_uv_file(environ: Mapping[str, str], home: Path, found: Registries) -> None:
+def _use_uv_file(environ: Mapping[str, str], places: Sequence[Path], found: Registries) -> None:
     """Name the one uv.toml that applies to this user, or say that there is none, so that uv does not look itself."""
-    roots = environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")
+    home, system = places
+    roots = environ.get("XDG_CONFIG_DIRS", str(system / "etc/xdg")).split(":")
     files = [Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "uv/uv.toml"]
-    files += [*(Path(root) / "uv/uv.toml" for root in roots), Path("/etc/uv/uv.toml")]
+    files += [*(Path(root) / "uv/uv.toml" for root in roots), system / "etc/uv/uv.toml"]
     if environ.get("UV_CONFIG_FILE"):
         files = [Path(environ["UV_CONFIG_FILE"])]
     file = next((one for one in files if one.is_file()), None)
@@ -179,10 +183,14 @@ def _use_uv_file(environ: Mapping[str, str], home: Path, found: Registries) -> N
         _reachable(place, found)
 
 
-def _read_npm(environ: Mapping[str, str], home: Path, found: Registries) -> None:
+def _read_npm(environ: Mapping[str, str], places: Sequence[Path], found: Registries) -> None:
+    home, system = places
     lower = {key.lower(): value for key, value in environ.items()}
-    files = [Path(lower.get("npm_config_globalconfig", "")), Path("/etc/npmrc"), Path("/usr/etc/npmrc")]
-    files += [Path("/usr/local/etc/npmrc"), Path(lower.get("npm_config_userconfig") or home / ".npmrc")]
+    files = [system / folder / "npmrc" for folder in ("etc", "usr/etc", "usr/local/etc")]
+    files += [
+        Path(lower.get("npm_config_globalconfig", "")),
+        Path(lower.get("npm_config_userconfig") or home / ".npmrc"),
+    ]
     options: dict[str, str] = {}
     for file in files:
         if file.is_file():

@@ -25,20 +25,20 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 def scratch(parent: Path) -> Iterator[Path]:
     """A new private folder below `parent`, gone afterwards; abandoned ones of before are removed first.
 
-    What is moved out of the folder meanwhile stays. A disk that runs full inside raises `Refused`.
+    What is moved out of the folder meanwhile stays.
     """
     with disk_full(parent):
         parent.mkdir(parents=True, exist_ok=True)
         _sweep(parent)
         folder = parent / uuid.uuid4().hex[:12]
         folder.mkdir(mode=0o700)
-        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            yield folder
-        finally:
-            remove_tree(folder)
-            os.close(held)
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        remove_tree(folder)
+        os.close(held)
 
 
 def remove_tree(path: Path) -> None:
