@@ -121,6 +121,15 @@ def test_a_module_that_fails_in_plan_is_refused_with_its_line(world: World, runn
     assert world.states.locks() == ()
 
 
+def test_a_module_that_is_no_terraform_is_refused_with_its_line(world: World, runner: Runner) -> None:
+    engine = world.engine(runner)
+    world.module("typo", 'variable "size" {\n  type = string default = 1\n}')
+    with pytest.raises(Refused) as caught:
+        engine.plan(STACK, root(db=("typo", {})), never)
+    (found,) = caught.value.diagnostics
+    assert (str(found.source), found.address) == ("modules/typo/main.tf:2", "dev/orders/db")
+
+
 def test_a_wrong_input_names_the_resource(world: World, runner: Runner) -> None:
     engine = world.engine(runner)
     with pytest.raises(Refused) as caught:

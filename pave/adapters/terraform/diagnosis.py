@@ -23,6 +23,7 @@ _CALL = re.compile(r"^module\.([A-Za-z0-9_-]+)")
 _CALL_CONTEXT = re.compile(r"(?:^|\W)module[. \"]+([A-Za-z0-9_-]+)")
 _FOLDER = re.compile(r"^modules/([^/]+)/")
 _LONGEST_DETAIL = 4000
+_PREAMBLE = "Terraform encountered problems during initiali"  # says only that there are others
 
 _STALE = ("Saved plan is stale", "Saved plan does not match the given state", "Failed to read plan from plan file")
 _BUSY = ("Error acquiring the state lock",)
@@ -123,7 +124,8 @@ def diagnostics(
         if event.get("diagnostic", {}).get("severity") == "error"
     ]
     if found:
-        return tuple(dict.fromkeys(found))
+        told = [one for one in found if not one.summary.startswith(_PREAMBLE)]
+        return tuple(dict.fromkeys(told or found))
     said = "\n".join(line for line in result.output.splitlines() if not line.startswith("{"))
     text = mask((result.errors or said).strip())[-_LONGEST_DETAIL:]
     return (
@@ -207,7 +209,7 @@ def _diagnostic(stack: Address, said: Mapping[str, Any], mask: Masker, calls: Ma
 
 def _remedy(summary: str, detail: str, module: str) -> str:
     if any(sign in summary for sign in _REGISTRY):
-        provider = re.search(r"provider\s+([\w./-]+/[\w./-]+)", detail)
+        provider = re.search(r"provider\s+([\w.:/-]+/[\w./-]+)", detail)
         which = f"the provider {provider[1]}" if provider else "the provider"
         return (
             f"Make {which} reachable: check its name in required_providers and the network, or name a mirror "

@@ -49,13 +49,17 @@ class Pool:
 
     def run(self, invocation: Invocation, cancel: Cancel, report: LineReport | None = None) -> Result:
         """Run one command on a worker that is free; wait for one where all are busy."""
-        worker = self._take(invocation, cancel)
-        result = None
-        try:
-            result = worker.run(invocation, cancel, report)
-            return result
-        finally:
-            self._give_back(worker, alive=result is not None and not result.died)
+        while True:
+            worker = self._take(invocation, cancel)
+            used = worker.used
+            result = None
+            try:
+                result = worker.run(invocation, cancel, report)
+            finally:
+                self._give_back(worker, alive=result is not None and not result.died)
+            # A worker that died while it was idle is found out only now: nothing has begun, take another.
+            if not (result.died and used and not worker.began and not result.cancelled):
+                return result
 
     def pids(self) -> list[int]:
         """The processes there are now."""
@@ -130,6 +134,7 @@ class _Worker:
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.environment = dict(environment)
         self.idle_since = time.monotonic()
+        self.used = self.began = False
         folder.mkdir(parents=True, exist_ok=True)
         self._temporary = Path(tempfile.mkdtemp(prefix="worker-", dir=folder))
         with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -158,6 +163,7 @@ class _Worker:
         limits = Limits(invocation, cancel)
         output: list[str] = []
         access = invocation.access
+        self.used, self.began = True, False
         self._send(
             {
                 "argv": [f"-chdir={invocation.directory}", *invocation.argv],
@@ -172,6 +178,7 @@ class _Worker:
             if not line:
                 continue
             message = json.loads(line)
+            self.began = True
             if "line" in message:
                 output.append(message["line"])
                 if report:

@@ -18,6 +18,8 @@ from pave.adapters.subprocesses import Child
 from pave.ports import Cancel, Holder
 
 POLL_SECONDS = 0.1
+ASK_SECONDS = 0.25
+"""How often a cancellation is asked for, which may cost a query."""
 GRACE_SECONDS = 30.0
 """How long Terraform may take to stop after it was asked to."""
 
@@ -88,13 +90,15 @@ class Limits:
         self._deadline = now + invocation.seconds if invocation.seconds else float("inf")
         self._cancel = cancel
         self._kill_at = float("inf")
+        self._ask_at = now
         self.cancelled = False
         self.timed_out = False
 
     def stop_now(self) -> bool:
         """True once: the moment to ask it to stop."""
-        if self.cancelled or self.timed_out:
+        if self.cancelled or self.timed_out or time.monotonic() < self._ask_at:
             return False
+        self._ask_at = time.monotonic() + ASK_SECONDS
         self.timed_out = time.monotonic() > self._deadline
         self.cancelled = not self.timed_out and self._cancel()
         if self.cancelled or self.timed_out:

