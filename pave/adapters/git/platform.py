@@ -31,6 +31,7 @@ class GitPlatformRepository:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = path.with_name(f".{path.name}.lock")
+        self._changes: tuple[str, Mapping[str, str]] = ("", {})  # each path's last change, up to a commit
 
     def ensure(self, files: Mapping[str, bytes], author: str = "Pave") -> str:
         """Make the repository with `files` as its first commit unless it is there; return the head's id.
@@ -97,15 +98,17 @@ class GitPlatformRepository:
 
     def last_changes(self, paths: Collection[str], commit: str = "") -> Mapping[str, str]:
         """For each path the newest commit, up to `commit` or the head, that changed it."""
-        missing = set(paths)
+        start = commit or self.head()
+        known_at, known = self._changes
         found: dict[str, str] = {}
-        for one in self._history(commit):
-            if not missing:
+        for one in self._history(start):
+            if str(one.id) == known_at:
+                found = {**known, **found}
                 break
-            hit = {path for path in _paths_changed(one) if path in missing}
-            found |= dict.fromkeys(hit, str(one.id))
-            missing -= hit
-        return found
+            for path in _paths_changed(one):
+                found.setdefault(path, str(one.id))
+        self._changes = (start, found)
+        return {path: found[path] for path in paths if path in found}
 
     def _history(self, start: str = "") -> Iterator[pygit2.Commit]:
         repository = self._open()

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Computed,
     DateTime,
     ForeignKey,
     Identity,
@@ -22,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
 metadata = MetaData(
     naming_convention={
@@ -191,4 +192,52 @@ terraform_locks = Table(
     Column("holder", Text, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("lease_until", _time, nullable=False),
+)
+
+# The catalog: every entity with its owner and the origin of each of its fields. A projection of Git.
+entities = Table(
+    "entities",
+    metadata,
+    Column("ref", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("namespace", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("owner", Text),  # at the end of the fall-back chain
+    Column("type", Text),
+    Column("lifecycle", Text),
+    Column("system", Text),
+    Column("tags", ARRAY(Text), nullable=False, server_default="{}"),
+    Column(
+        "words", Text, nullable=False
+    ),  # parts of names, tags, owner: what is searched besides title and description
+    Column("document", JSONB, nullable=False),
+    Column("fields", JSONB, nullable=False),  # field → repository, path, commit, line, observed_at
+    Column("digest", Text, nullable=False),  # of everything that the sources say: equal means nothing to write
+    Column("changed_at", _time, nullable=False, server_default=_now),
+    Column(
+        "search",
+        TSVECTOR,
+        Computed(
+            "setweight(to_tsvector('simple', title), 'A') || setweight(to_tsvector('simple', words), 'B')"
+            " || setweight(to_tsvector('simple', description), 'C')",
+            persisted=True,
+        ),
+    ),
+    Index("ix_entities_search", "search", postgresql_using="gin"),
+    Index("ix_entities_name_ref", "name", "ref"),
+    Index("ix_entities_owner", "owner"),
+    Index("ix_entities_system", "system"),
+)
+
+# Both directions of every relation, each with the entity whose document says so.
+relations = Table(
+    "relations",
+    metadata,
+    Column("declared_by", Text, ForeignKey("entities.ref", ondelete="CASCADE"), primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("type", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    Index("ix_relations_source_type", "source", "type"),
 )
