@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pave.model.diagnostics import Refused, Source, error
+from pave.model.diagnostics import Findings, Refused, Source, error
+from pave.model.procfile import read_procfile
 
 APP = "/app"
 TOOLS = "/opt/pave/bin"
@@ -112,12 +113,8 @@ class Files:
 
 def procfile(files: Files) -> dict[str, tuple[str, ...]]:
     """The processes of a Procfile, each through the shell, as Heroku runs them."""
-    found: dict[str, tuple[str, ...]] = {}
-    for line in files.text("Procfile").splitlines():
-        match = re.fullmatch(r"([A-Za-z0-9_-]+):\s*(\S.*?)\s*", line)
-        if match:
-            found[match[1]] = shell(match[2])
-    return found
+    processes = read_procfile(files.text("Procfile").encode(), "Procfile", Findings())
+    return {name: shell(command) for name, command in processes.items()}
 
 
 def shell(command: str) -> tuple[str, ...]:

@@ -75,10 +75,11 @@ def test_without_node_the_extra_is_the_remedy():
 
 def test_going_on_with_another_version_is_said():
     _, notes = choose(PYTHONS, wanted_python({".python-version": "3.7.1"}, ">=3.7"))
-    assert notes == (
+    told = (
         ".python-version names Python 3.7.1, which is not installed; "
-        "pyproject.toml allows >=3.7, so it is built with 3.11.7",
+        "pyproject.toml allows >=3.7, so it is built with 3.11.7"
     )
+    assert notes == (told,)
     _, notes = choose(PYTHONS, wanted_python({"runtime.txt": "python-3.10.2"}, ""))
     assert notes == ("runtime.txt names Python 3.10.2; it is built with 3.10.13",)
 

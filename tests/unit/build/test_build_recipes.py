@@ -52,7 +52,8 @@ def test_a_python_application_starts_as_its_files_suggest(repository, files, web
          "exec node b"),
         ({"package.json": '{"scripts": {"start": "NODE_ENV=x node a.js"}}'}, "NODE_ENV=x node a.js"),
         ({"package.json": '{"main": "lib/main.js"}', "lib/main.js": ""}, "lib/main.js"),
-        ({"package.json": '{"scripts": {"prestart": "", "start": ""}}', "Procfile": "web: npm start"}, "exec npm start"),
+        ({"package.json": '{"scripts": {"prestart": "", "start": ""}}', "Procfile": "w: npm start\nweb: npm start"},
+         "exec npm start"),
     ],
 )  # fmt: skip
 def test_a_node_application_starts_as_its_files_suggest(repository, files, web):
