@@ -187,12 +187,33 @@ def spawn(command: Command, log: Path | None = None) -> Child:
     return child
 
 
+def daemon(command: Command, log: Path) -> int:
+    """Start a program that leaves for the background by itself and outlives Pave; wait until it has left.
+
+    What it says goes to `log`. Returns the exit status of what stayed, 0 once it is in the background. Raises
+    `Terminal` where it cannot be started or does not leave within `seconds`.
+    """
+    with log.open("ab") as said:
+        process = _start(command, stderr=subprocess.STDOUT, stdout=said.fileno(), dying_with_us=False)
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        return process.wait(command.seconds or None)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        raise Terminal(
+            error(f"{command.argv[0]} did not start within {command.seconds:.0f} s", remedy=f"Its log says why: {log}.")
+        ) from None
+
+
 def find(program: str, environment: Mapping[str, str] | None = None) -> str:
     """The path of a program by the PATH of `environment`, or an empty text."""
     return shutil.which(program, path=(environment or {}).get("PATH", PATH)) or ""
 
 
-def _start(command: Command, stderr: int) -> subprocess.Popen[bytes]:
+def _start(
+    command: Command, stderr: int, stdout: int = subprocess.PIPE, *, dying_with_us: bool = True
+) -> subprocess.Popen[bytes]:
     program = find(command.argv[0], command.environment)
     if not program:
         raise Terminal(
@@ -204,11 +225,11 @@ def _start(command: Command, stderr: int) -> subprocess.Popen[bytes]:
 
     def start() -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 — an argument list, never a shell
-            [*_dying_with_us(), program, *command.argv[1:]],
+            [*(_dying_with_us() if dying_with_us else ()), program, *command.argv[1:]],
             cwd=command.directory,
             env=dict(command.environment),
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=stderr,
             bufsize=0,
             start_new_session=True,

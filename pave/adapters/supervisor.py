@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from pave.adapters.sandbox import confined
-from pave.adapters.subprocesses import PATH, Command, run
+from pave.adapters.subprocesses import PATH, Command, daemon
 from pave.apply.retry import Transient
 from pave.model.diagnostics import Refused, error
 from pave.provider.machine import Program, ProgramState
@@ -93,7 +93,7 @@ class SupervisorMachine:
             return ProgramState(running=False, detail="not started yet")
         running = info["statename"] in _RUNNING
         since = datetime.fromtimestamp(info["start"], UTC).isoformat() if info["start"] else ""
-        ended = f"exit status {info['exitstatus']}" if info["stop"] and not running else ""
+        ended = f"exit status {info['exitstatus']}" if info["statename"] == "EXITED" else ""
         words = [info["statename"].lower(), ended, str(info["spawnerr"]) if not running else ""]
         return ProgramState(
             running=running,
@@ -205,7 +205,8 @@ class SupervisorMachine:
         """Call supervisord, starting it where it is not running; `otherwise` is the answer where it is so already."""
         for _ in range(_ATTEMPTS):
             try:
-                return getattr(self._proxy().supervisor, method)(*arguments)
+                with self._proxy() as proxy:
+                    return getattr(proxy.supervisor, method)(*arguments)
             except xmlrpc.client.Fault as problem:
                 if problem.faultCode in _SO_ALREADY:
                     return otherwise
@@ -227,7 +228,8 @@ class SupervisorMachine:
 
     def _answers(self) -> bool:
         try:
-            self._proxy().supervisor.getPID()
+            with self._proxy() as proxy:
+                proxy.supervisor.getPID()
         except (OSError, http.client.HTTPException):
             return False
         return True
@@ -241,9 +243,9 @@ class SupervisorMachine:
         code = "from supervisor.supervisord import main; main()"
         argv = (sys.executable, "-c", code, "-c", str(self.directory / "supervisord.conf"))
         # supervisord leaves for the background by itself, and not before its socket is open.
-        result = run(Command(argv, self.directory, {"PATH": PATH, "LC_ALL": "C.UTF-8"}, seconds=30.0))
-        if not result.ok or not self._answers():
-            last = (result.text.strip().splitlines() or ["it said nothing"])[-1]
+        status = daemon(Command(argv, self.directory, {"PATH": PATH, "LC_ALL": "C.UTF-8"}, seconds=30.0), self._log)
+        if status or not self._answers():
+            last = (self._log.read_text().strip().splitlines() or ["it said nothing"])[-1]
             raise Transient(
                 error(f"The supervisor did not start: {last}", remedy=f"Its log may say more: {self._log}.")
             )
@@ -333,8 +335,9 @@ class _UnixTransport(xmlrpc.client.Transport):
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
         name, self._extra_headers, _ = self.get_host_info(host)
-        connection = http.client.HTTPConnection(name, timeout=120)
+        connection = http.client.HTTPConnection(name)
         connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._connection = host, connection  # where the base class looks for what is to be closed
         connection.sock.settimeout(120)
         connection.sock.connect(str(self._path))
         return connection

@@ -297,7 +297,7 @@ def _did_not_start(spec: WorkloadSpec, record: Mapping[str, Any], problem: str, 
     kept = "What ran before goes on serving." if record["revision"] else ""
     last = f"The last that it said:\n{said}" if said else "It said nothing."
     return error(
-        f"{spec.address} did not start: {problem}",
+        f"the workload did not start: {problem}",
         detail="\n".join(part for part in (kept, last) if part),
         remedy="Correct that and deploy a new commit.",
         address=str(spec.address),
