@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import tempfile
 import threading
 from pathlib import Path
 
 from pave.adapters.subprocesses import Child, Command, find, run, spawn
-from pave.adapters.terraform.runner import Invocation, Limits, LineReport, Lines, Result
+from pave.adapters.terraform.runner import Invocation, Limits, LineReport, Lines, Result, private_folder, sweep
 from pave.apply.retry import Cancelled, Terminal
 from pave.model.diagnostics import error
 from pave.ports import Cancel
@@ -27,6 +26,7 @@ class Binary:
         self._slots = threading.BoundedSemaphore(size)
         self._version = ""
         self._running: set[Child] = set()
+        sweep(folder)
 
     def version(self) -> str:
         """What the program says. Raises `Terminal` where it is no Terraform."""
@@ -54,8 +54,7 @@ class Binary:
         while not self._slots.acquire(timeout=0.1):
             if cancel():
                 raise Cancelled(error("Stopped before Terraform began"))
-        self._folder.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix="command-", dir=self._folder))
+        temporary = private_folder(self._folder)
         try:
             return self._converse(invocation, Limits(invocation, cancel), temporary, report)
         finally:

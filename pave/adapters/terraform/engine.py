@@ -37,7 +37,7 @@ _PASSED_ON = re.compile(
     r"|REGISTRY_\w+|LOG)",
     re.IGNORECASE,
 )
-_ID = re.compile(r"\s*\[id=.*\]$")
+_ID = re.compile(r"\s*\[\w+=.*\]$")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ import secrets
 import shutil
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -21,7 +20,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pave.adapters.subprocesses import Child, Command, spawn
-from pave.adapters.terraform.runner import POLL_SECONDS, Access, Invocation, Limits, LineReport, Lines, Result
+from pave.adapters.terraform.runner import (
+    POLL_SECONDS,
+    Access,
+    Invocation,
+    Limits,
+    LineReport,
+    Lines,
+    Result,
+    private_folder,
+    sweep,
+)
 from pave.adapters.terraform.worker import SOCKET_VARIABLE
 from pave.apply.retry import Cancelled
 from pave.model.diagnostics import error
@@ -42,6 +51,7 @@ class Pool:
         self._busy: set[_Worker] = set()
         self._reaper: threading.Thread | None = None
         self._closed = False
+        sweep(folder)
 
     def version(self) -> str:
         """The library's version; it is bound to one of Terraform."""
@@ -135,8 +145,7 @@ class _Worker:
         self.environment = dict(environment)
         self.idle_since = time.monotonic()
         self.used = self.began = False
-        folder.mkdir(parents=True, exist_ok=True)
-        self._temporary = Path(tempfile.mkdtemp(prefix="worker-", dir=folder))
+        self._temporary = private_folder(folder)
         with socket.create_server(("127.0.0.1", 0)) as listening:
             relay = Access(
                 f"http://127.0.0.1:{listening.getsockname()[1]}/", "pave", secrets.token_hex(32), Holder("relay")

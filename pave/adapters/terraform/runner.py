@@ -7,7 +7,10 @@ that is cancelled is asked once to stop, so that Terraform writes its state and 
 from __future__ import annotations
 
 import json
+import os
 import selectors
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +25,8 @@ ASK_SECONDS = 0.25
 """How often a cancellation is asked for, which may cost a query."""
 GRACE_SECONDS = 30.0
 """How long Terraform may take to stop after it was asked to."""
+
+_PREFIX = "process-"
 
 LineReport = Callable[[str], None]
 
@@ -80,6 +85,19 @@ class Runner(Protocol):
 
     def close(self) -> None:
         """End every process."""
+
+
+def private_folder(folder: Path) -> Path:
+    """A new folder for a process's temporary files, named after us."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=folder))
+
+
+def sweep(folder: Path) -> None:
+    """Remove the private folders whose owner was killed."""
+    for path in folder.glob(f"{_PREFIX}*"):
+        if not Path(f"/proc/{path.name.removeprefix(_PREFIX).partition('-')[0]}").exists():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 class Limits:

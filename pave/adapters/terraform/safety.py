@@ -16,6 +16,7 @@ from pave.model.diagnostics import Diagnostic, Source, error
 _PROVISIONERS = ("local-exec", "remote-exec", "file")
 _COMMENT = re.compile(r"#[^\n]*|//[^\n]*|/\*.*?\*/", re.DOTALL)
 _TEXT = re.compile(r'"(?:\\.|[^"\\\n])*"')
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})")
 _PROVISIONER = re.compile(r'\bprovisioner\s+"?([A-Za-z_-]+)"?')
 _EXTERNAL = re.compile(r'\bdata\s+"?external"?\s+"?([A-Za-z0-9_-]+)"?')
 _REMOTE_SOURCE = re.compile(r'^\s*source\s*=\s*"([^"]*)"', re.MULTILINE)
@@ -34,7 +35,7 @@ def dangerous(files: Mapping[str, bytes]) -> list[Diagnostic]:
 
 
 def _in_hcl(name: str, text: str) -> Iterator[Diagnostic]:
-    bare = _without_comments(text)
+    bare = _without_comments(_ESCAPE.sub(lambda found: _character(found[1] or found[2]), text))
     for match in _PROVISIONER.finditer(bare):
         yield _provisioner(match[1], _at(name, bare, match.start()))
     for match in _EXTERNAL.finditer(bare):
@@ -65,13 +66,19 @@ def _walk(value: Any, path: tuple[str, ...], source: Source) -> Iterator[Diagnos
     for key, inner in value.items():
         if path[-1:] == ("provisioner",):
             yield _provisioner(key, source)
-        if path == ("data", "external"):
+        if path[-2:] == ("data", "external"):
             yield _external(key, source)
         if path == ("terraform",) and key in ("backend", "cloud"):
             yield _backend(key, source)
         if len(path) == 2 and path[0] == "module" and key == "source" and not str(inner).startswith(("./", "../")):
             yield _remote(str(inner), source)
         yield from _walk(inner, (*path, str(key)), source)
+
+
+def _character(code: str) -> str:
+    number = int(code, 16)
+    # Only what could write a name: a quote or a line end made from an escape would change the text's shape.
+    return chr(number) if number < 128 and chr(number).isalnum() else " "
 
 
 def _without_comments(text: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from pave.adapters.terraform import planned
 from pave.adapters.terraform.access import StateAccess
 from pave.adapters.terraform.diagnosis import MASK, Masker, diagnostics, failure
-from pave.adapters.terraform.runner import Result
+from pave.adapters.terraform.runner import Result, private_folder, sweep
 from pave.adapters.terraform.safety import dangerous
 from pave.adapters.terraform.working import WorkingCopies
 from pave.apply.retry import Cancelled, Stale, Transient
@@ -27,6 +27,8 @@ STACK = Address("dev", "orders")
         ('resource "x" "y" {\n  provisioner "local-exec" {\n command = "id" }\n}', "local-exec", 2),
         ("provisioner remote-exec {}", "remote-exec", 1),
         ('data "external" "x" { program = ["id"] }', "external", 1),
+        (r'data "ext\u0065rnal" "x" {}', "external", 1),
+        ('check "c" {\n  data "external" "x" {}\n}', "external", 2),
         ('data /* a comment */ "external" "x" {}', "external", 1),
         ('terraform {\n  backend "s3" {}\n}', "backend", 2),
         ("terraform {\n  cloud {\n  }\n}", "cloud", 2),
@@ -185,6 +187,14 @@ def test_a_working_copy_follows_the_modules(tmp_path: Path) -> None:
     copies.forget(STACK)
     copies.forget(STACK)
     assert not (tmp_path / "dev/orders").exists()
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
+    mine = private_folder(tmp_path)
+    (tmp_path / "process-4194999-x").mkdir()
+    (tmp_path / "stacks").mkdir()
+    sweep(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([mine, tmp_path / "stacks"])
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../b", ""])
