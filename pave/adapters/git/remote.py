@@ -41,6 +41,17 @@ _URL = re.compile(
     r"(?P<scheme>[a-z+]+)://(?:(?P<user>[^/@:\s]*)(?P<secret>:[^/@\s]*)?@)?(?P<host>[A-Za-z0-9\[][^/@\s]*)/(?P<path>\S+)"
 )
 _SYMREF = re.compile(r"^ref: (refs/heads/\S+)\tHEAD$", re.MULTILINE)
+_NETWORK = (
+    "Could not resolve",
+    "Couldn't connect",
+    "Failed to connect",
+    "Connection timed out",
+    "Connection refused",
+    "Connection reset",
+    "unexpected disconnect",
+    "Temporary failure in name resolution",
+    "The requested URL returned error: 5",
+)
 _BETWEEN_LOOKS = 16
 
 
@@ -205,8 +216,7 @@ def _raise_for(result: Result, place: Place, limits: Limits) -> None:
     if result.ok:
         return
     said = " ".join(result.text.split())[-600:]
-    network = ("Could not resolve", "Connection timed out", "Connection refused", "unexpected disconnect", "HTTP 5")
-    if any(word in said for word in network):
+    if any(word in said for word in _NETWORK):
         raise Transient(error(f"{place.url} cannot be reached", detail=said, remedy="It is tried again by itself."))
     raise Refused(
         error(

@@ -284,6 +284,13 @@ def test_hooks_filters_and_configuration_of_a_source_count_for_nothing(stage: St
     assert [one.name for one in (kept / "hooks").glob("*") if not one.name.endswith(".sample")] == []
 
 
+def test_the_trap_does_spring_where_git_is_not_hardened(stage: Stage) -> None:
+    stage.main(stage.tree(LEAF))
+    booby_trap(stage, stage.source / ".git")
+    stage.git("status")
+    assert stage.canary.exists()
+
+
 def test_a_bare_repository_with_a_hole_in_it_fetches_nothing_from_elsewhere(stage: Stage) -> None:
     stage.main(stage.tree(LEAF, ("100644", b"b.py", b"gone")))
     gone = stage.raw("blob", b"gone")
@@ -377,6 +384,13 @@ def test_a_server_that_never_answers_is_left_when_asked(stage: Stage) -> None:
         hasty.mirror("slow", str(stage.source), never)
     assert repositories.names() == []
     assert {one.name for one in (stage.root / "repositories").iterdir()} <= {".slow.lock"}
+
+
+@pytest.mark.parametrize("url", ["https://127.0.0.1:1/x.git", "ssh://git@127.0.0.1:1/x.git"])
+def test_a_server_that_is_not_there_is_tried_again(stage: Stage, url: str) -> None:
+    with pytest.raises(Transient, match="cannot be reached"):
+        stage.repositories.mirror("away", url, never)
+    assert stage.repositories.names() == []
 
 
 def test_what_a_killed_import_left_behind_goes_with_the_next(stage: Stage) -> None:
