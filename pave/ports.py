@@ -124,7 +124,7 @@ class Builder(Protocol):
     """Turns a commit's files into an artifact, in the sandbox."""
 
     def build(self, source: Path, workload: Workload, report: Report, cancel: Cancel) -> Artifact:
-        """Build `source` (a private checkout, may be changed) and store the result. Raises `Refused` with the reason."""
+        """Build `source` (a private checkout, may be changed) and store the result. Raises `Refused`."""
 
     def find(self, digest: str) -> Artifact | None:
         """A stored artifact."""
@@ -201,6 +201,10 @@ class Engine(Protocol):
 
 class Cloud(Protocol):
     """What runs on this machine, as its provider sees it; read only."""
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The resource types that `health` tells of: one of these that it does not name is gone."""
 
     def health(self, stack: Address) -> Mapping[Address, Health]:
         """Health of each live resource of a stack."""

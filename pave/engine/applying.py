@@ -9,12 +9,13 @@ from pave.apply.retry import ApplyError, Stale
 from pave.apply.run import StepState
 from pave.engine.planning import resolve
 from pave.engine.work import Skipped, Work
+from pave.engine.world import World
 from pave.model.deployment import Deployment
 from pave.model.diagnostics import Diagnostic, Refused, error
 from pave.model.names import Address
 from pave.model.snapshot import Snapshot
 from pave.observe.drift import REMOVAL
-from pave.observe.health import Status, worst
+from pave.observe.health import Health, Status, worst
 from pave.plan.change import Action, Plan
 from pave.plan.desired import owner_of
 from pave.plan.stack import EMPTY, Stack
@@ -187,9 +188,18 @@ def observe(work: Work) -> dict[str, Any]:
     return {"health": seen, "urls": urls}
 
 
+def health_of(world: World, stack: Address) -> dict[Address, Health]:
+    """The health of each resource of a stack: as the cloud tells it, and missing where it should tell and does not."""
+    live = dict(world.cloud.health(stack))
+    for one in world.stacks.resources(stack):
+        if one.type in world.cloud.kinds and one.address not in live:
+            live[one.address] = Health(Status.MISSING, f"{one.address} is gone")
+    return live
+
+
 def look(work: Work, stack: Address) -> str:
     """Record a stack's health and where it answers; returns the health's word."""
-    health = worst(work.world.cloud.health(stack).values())
+    health = worst(health_of(work.world, stack).values())
     work.world.stacks.put(
         stack,
         health=health.status.value,

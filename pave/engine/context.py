@@ -95,5 +95,3 @@ def address_of(text: str) -> Address:
 
 def _remedy(verdict: dict[str, Any]) -> str:
     return next((str(one["remedy"]) for one in verdict.get("findings", ()) if one.get("remedy")), "")
-
-

@@ -109,9 +109,7 @@ def _create(work: Work, intent: CreateComponent) -> dict[str, Any]:
         known = ", ".join(sorted(snapshot.templates)) or "none"
         raise Refused(error(f"There is no template {intent.template!r}", remedy=f"There are: {known}."))
     if name in work.world.repositories.names() and not work.interrupted("source", ""):
-        raise Refused(
-            error(f"There is a component {name} already", remedy="Choose another name.", address=intent.name)
-        )
+        raise Refused(error(f"There is a component {name} already", remedy="Choose another name.", address=intent.name))
     owner = _team_of(work, intent.owner)
     values = {**intent.values, "name": name, "owner": str(owner) if owner else ""}
     user = snapshot.entities.get(work.run.request.actor)
@@ -122,9 +120,7 @@ def _create(work: Work, intent: CreateComponent) -> dict[str, Any]:
         values,
         {"entity": {"metadata": dict(user.metadata), "spec": dict(user.spec)}} if user else {},
     )
-    commit = work.world.repositories.create(
-        name, rendered.files, f"Create {name} from {template.title}", _author(work)
-    )
+    commit = work.world.repositories.create(name, rendered.files, f"Create {name} from {template.title}", _author(work))
     return {
         "repository": name,
         "commit": commit,

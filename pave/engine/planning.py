@@ -20,7 +20,7 @@ from pave.plan.terraform import RootModule
 from pave.ports import Cancel, EngineChange, EnginePlan
 from pave.request.intent import Converge, Intent
 from pave.verdict.finding import Verdict
-from pave.verdict.guardrail import compile_all
+from pave.verdict.guardrail import Subject, compile_all
 from pave.verdict.judge import judge as give_verdict
 from pave.verdict.judge import subjects_of
 
@@ -163,7 +163,7 @@ def judge(work: Work) -> dict[str, Any]:
 
 def verdict_on(found: Candidate, plans: Iterable[Plan], actor: Ref) -> Verdict:
     """The judge's answer on plans, by the guardrails that the candidate says."""
-    subjects = []
+    subjects: list[Subject] = []
     for one in plans:
         name = one.stack.environment
         environment = found.snapshot.environments.get(name) or found.base.environments.get(name)

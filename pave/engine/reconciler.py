@@ -13,6 +13,7 @@ import random
 import threading
 
 from pave.apply.run import TERMINAL, State
+from pave.engine.applying import health_of
 from pave.engine.submit import submit
 from pave.engine.world import World
 from pave.model.diagnostics import Refused
@@ -57,12 +58,12 @@ class Reconciler:
         self.sweep()
         world = self._world
         snapshot = world.snapshots.current()
-        world.catalog_refresh(snapshot)
+        world.projection.refresh(snapshot)
         records = {one.address: one for one in world.stacks.all()}
         busy = {stack for run in world.runs.find(states=_OPEN, limit=10_000) for stack in (*run.stacks, run.subject)}
         asked = 0
         for stack in sorted({*snapshot.inputs, *records}):
-            if str(stack) in busy:
+            if str(stack) in busy or stack in snapshot.unreadable:
                 continue
             cause = self._cause(snapshot, stack, records.get(stack))
             if cause is not None:
@@ -81,7 +82,7 @@ class Reconciler:
         cause = due(wanted, record.inputs if record else "", record.failed_inputs if record else "")
         if cause is not None or record is None or not record.inputs or record.inputs != wanted:
             return cause
-        health = worst(self._world.cloud.health(stack).values())
+        health = worst(health_of(self._world, stack).values())
         if health.status.value != record.health or health.reason != record.reason:
             self._world.stacks.put(
                 stack, health=health.status.value, reason=health.reason, checked_at=self._world.clock.now()
@@ -100,7 +101,11 @@ class Reconciler:
 
     def _ask(self, stack: Address, cause: Cause, after: str) -> int:
         request = Request(
-            SYSTEM, "engine", Converge(stack, cause.word), self._world.clock.now(), f"{cause.word}/{stack}/{cause.key}/{after}"
+            SYSTEM,
+            "engine",
+            Converge(stack, cause.word),
+            self._world.clock.now(),
+            f"{cause.word}/{stack}/{cause.key}/{after}",
         )
         try:
             submit(self._world, request)
@@ -115,7 +120,7 @@ class Reconciler:
         while not self._stop.is_set():
             try:
                 self.look()
-            except Exception:
+            except Exception:  # noqa: BLE001 — one bad round must not end all later ones
                 _log.exception("A round of the reconciler failed; the next one looks again")
             jitter = random.uniform(0.8, 1.2)  # noqa: S311 — spreads load, protects nothing
             with contextlib.suppress(RuntimeError):

@@ -46,7 +46,9 @@ class Overlay:
         """The id Git would give a file; for a folder with edits below it, one that differs from every other."""
         if path in self._edits:
             data = self._edits[path]
-            return "" if data is None else hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+            return (
+                "" if data is None else hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+            )
         touched = sorted(one for one in self._edits if one.startswith(f"{path}/"))
         below = self._below.id(path)
         if not touched:

@@ -30,11 +30,11 @@ def hold(run: Run) -> None:
     _HOLDER.set(Holder(run.id, run.epoch))
 
 
-class Skipped(Exception):  # noqa: N818 — not an error: the stage has nothing to do, and says why
+class Skipped(Exception):
     """A stage that has nothing to do for this run; the reason stands in the journal."""
 
 
-class Denied(Exception):  # noqa: N818 — not an error: the guardrails answered
+class Denied(Exception):
     """The verdict does not let the run go on."""
 
     def __init__(self, verdict: Verdict) -> None:

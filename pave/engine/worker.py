@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 from pave.apply.retry import MOST_ATTEMPTS, ApplyError, Cancelled, Stale, Transient, Waiting, delay
 from pave.apply.run import Run, State, StepState
@@ -72,7 +73,7 @@ class Worker:
             except ApplyError as failed:
                 self._end(work, State.FAILED, failed.diagnostic)
                 return
-            except Exception as problem:
+            except Exception as problem:  # noqa: BLE001 — the run must end and say so, whatever happened
                 _log.exception("Run %s failed unexpectedly", work.run.id)
                 self._end(work, State.FAILED, _unexpected(work.run, problem))
                 return
@@ -123,12 +124,13 @@ class Worker:
             clean_up(work)
         except (Refused, ApplyError) as problem:
             _log.warning("Cleaning up after run %s: %s", work.run.id, problem)
-        changes: dict[str, object] = {"error": _told(diagnostics)} if diagnostics else {}
+        why: dict[str, Any] = {"error": _told(diagnostics)} if diagnostics else {}
+        changes = dict(why)
         if verdict is not None:
             changes["verdict"] = verdict
         self._world.runs.move(work.run, state, **changes)
         self._world.plans.drop(work.run.id)
-        work.emit("run.finished", state=state, **({"error": _told(diagnostics)} if diagnostics else {}))
+        work.emit("run.finished", state=state, **why)
 
     def _again_later(self, work: Work, later: Waiting | Transient) -> None:
         if work.run.attempt >= MOST_ATTEMPTS:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pave.engine.catalog import CatalogProjection
 from pave.engine.snapshots import Snapshots
 from pave.ports import (
     Builder,
@@ -15,8 +16,8 @@ from pave.ports import (
     Cloud,
     Engine,
     Events,
-    PlatformRepository,
     Plans,
+    PlatformRepository,
     Queue,
     Repositories,
     Runs,
@@ -48,6 +49,7 @@ class World:
     events: Events
     queue: Queue
     catalog: Catalog
+    projection: CatalogProjection
     scratch: Path
     domain: str = "localhost"
     holder: str = "pave"

@@ -83,7 +83,7 @@ def owner_of(snapshot: Snapshot, component: str) -> Ref | None:
     return None
 
 
-def desired(intent: Intent, snapshot: Snapshot, made: Made) -> Desired:
+def desired(intent: Intent, snapshot: Snapshot, made: Made) -> Desired:  # noqa: C901 — one case per intent
     """The edits that grant `intent`. Raises `Refused` where it names what is not there."""
     match intent:
         case CreateComponent() | ImportComponent():
@@ -207,9 +207,11 @@ def _create_environment(intent: CreateEnvironment, snapshot: Snapshot, made: Mad
     there = snapshot.environments.get(name)
     if there is not None and there.inherits != intent.inherits:
         raise Refused(
-            error(f"The environment {name} is there already and inherits from {there.inherits or 'nothing'}",
-                  remedy="Choose another name, or edit its file in the platform repository.",
-                  source=Source(environment_path(name)))
+            error(
+                f"The environment {name} is there already and inherits from {there.inherits or 'nothing'}",
+                remedy="Choose another name, or edit its file in the platform repository.",
+                source=Source(environment_path(name)),
+            )
         )
     environment = Environment(name, parent.kind, made.owner or parent.owner, inherits=parent.name)
     edits: dict[str, bytes | None] = {environment_path(name): write_environment(environment)}
@@ -284,4 +286,3 @@ def unknown_type(type_: str, environment: Environment, address: str) -> Diagnost
         else f"Ops can bind it to a module in {environment_path(environment.name)}.",
         address=address,
     )
-

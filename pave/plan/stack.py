@@ -13,7 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import PurePosixPath
 from typing import Any
 
-from pave.model.conventions import CONVENTIONS
+from pave.model.conventions import variables_for
 from pave.model.deployment import Deployment
 from pave.model.diagnostics import Diagnostic, Findings, error
 from pave.model.environment import Environment
@@ -77,7 +77,19 @@ class Surroundings:
 
 # What Pave itself tells a module, where the module declares such a variable.
 _GIVEN = frozenset(
-    {"address", "stack", "component", "environment", "owner", "domain", "host", "artifact", "containers", "ports", "scale"}
+    {
+        "address",
+        "stack",
+        "component",
+        "environment",
+        "owner",
+        "domain",
+        "host",
+        "artifact",
+        "containers",
+        "ports",
+        "scale",
+    }
 )
 
 EMPTY = document(())
@@ -92,9 +104,7 @@ def build(deployment: Deployment, workload: Workload | None, around: Surrounding
     parts = []
     for name, module in modules.items():
         chosen = _chosen(needs[name], deployment, around.environment)
-        arguments = {
-            key: _wire(value, f"{name}.{key}", deployment, modules, findings) for key, value in chosen.items()
-        }
+        arguments = {key: _wire(value, f"{name}.{key}", deployment, modules, findings) for key, value in chosen.items()}
         if needs[name].type == WORKLOAD and workload is not None:
             arguments |= _containers(workload, deployment, modules, findings)
         arguments |= _given(deployment, around, module)
@@ -103,7 +113,9 @@ def build(deployment: Deployment, workload: Workload | None, around: Surrounding
         parts.append(Part(deployment.address.at(name), needs[name], module, declared))
     findings.extend(_cycles(parts, deployment.address))
     findings.refuse_if_any()
-    calls = [Call(one.need.name, PurePosixPath(one.module.path).name, one.module.digest, one.arguments) for one in parts]
+    calls = [
+        Call(one.need.name, PurePosixPath(one.module.path).name, one.module.digest, one.arguments) for one in parts
+    ]
     return Stack(deployment.address, around.owner, tuple(parts), document(calls))
 
 
@@ -214,24 +226,20 @@ def _conventional(workload: Workload, deployment: Deployment, modules: Mapping[s
     """Variables for resources that were added beyond the workload, which cannot know them.
 
     The first of a type gets the variable everybody reads (DATABASE_URL), any other one its own name
-    (REPORTS_URL). What the workload sets itself is never touched.
+    (REPORTS_DATABASE_URL). What the workload sets itself is never touched.
     """
     taken = {name for one in workload.containers for name in one.variables}
     variables: dict[str, str] = {}
     for name, need in sorted(deployment.resources.items()):
         if name in workload.resources or name not in modules:
             continue
-        for variable, template in CONVENTIONS.get(need.type, {}).items():
-            chosen = variable
-            if variable in taken or variable in variables:
-                chosen = f"{name.upper().replace('-', '_')}_{variable.rsplit('_', 1)[-1]}"
-            variables[chosen] = template.replace("${resources.NAME.", f"${{resources.{name}.")
+        for variable, text in variables_for(need.type, name).items():
+            own = f"{name.upper().replace('-', '_')}_{variable}"
+            variables[own if variable in taken or variable in variables else variable] = text
     return variables
 
 
-def _wire(
-    value: Any, where: str, deployment: Deployment, modules: Mapping[str, Module], findings: Findings
-) -> Any:
+def _wire(value: Any, where: str, deployment: Deployment, modules: Mapping[str, Module], findings: Findings) -> Any:
     """Replace Score's placeholders in texts by references; everything else stays as it is."""
     if isinstance(value, Mapping):
         return {key: _wire(one, f"{where}.{key}", deployment, modules, findings) for key, one in value.items()}
@@ -239,11 +247,9 @@ def _wire(
         return [_wire(one, where, deployment, modules, findings) for one in value]
     if not isinstance(value, str) or "$" not in value:
         return value
-    parts: list[str | Reference] = []
-    for part in parse(value):
-        parts.append(
-            part if isinstance(part, str) else _resolve(part, where, deployment, modules, findings)
-        )
+    parts = [
+        part if isinstance(part, str) else _resolve(part, where, deployment, modules, findings) for part in parse(value)
+    ]
     if all(isinstance(part, str) for part in parts):
         return "".join(part for part in parts if isinstance(part, str))
     return tuple(parts)
@@ -351,5 +357,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(one) for one in value]
     return value
-
-

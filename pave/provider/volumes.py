@@ -37,6 +37,11 @@ class Volumes:
             fresh.replace(folder)
         return folder
 
+    def all(self) -> Sequence[Address]:
+        """Addresses of all volumes in use, sorted."""
+        folders = self._directory.glob("[!.]*") if self._directory.is_dir() else ()
+        return sorted(Address.parse(unquote(folder.name)) for folder in folders)
+
     def path(self, address: Address) -> Path | None:
         """The folder of a volume, or None."""
         folder = self._folder(address)

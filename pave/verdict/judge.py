@@ -16,14 +16,10 @@ _WEIGHT = {"advisory": Outcome.WARNED, "soft": Outcome.NEEDS_APPROVAL, "hard": O
 _ORDER = list(Outcome)
 
 
-def judge(
-    subjects: Iterable[Subject], guardrails: Sequence[Compiled], digest: str, stage: str = "plan"
-) -> Verdict:
+def judge(subjects: Iterable[Subject], guardrails: Sequence[Compiled], digest: str, stage: str = "plan") -> Verdict:
     """Ask every guardrail of `stage` about every subject; the worst finding decides. An unknown level denies."""
     asked = [rule for rule in guardrails if stage in rule.rule.stages]
-    findings = tuple(
-        finding for subject in subjects for rule in asked if (finding := rule.ask(subject)) is not None
-    )
+    findings = tuple(finding for subject in subjects for rule in asked if (finding := rule.ask(subject)) is not None)
     outcome = max((_outcome(one) for one in findings), key=_ORDER.index, default=Outcome.ALLOWED)
     return Verdict(outcome, findings, digest)
 

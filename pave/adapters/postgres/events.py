@@ -51,7 +51,7 @@ class PostgresEvents:
     def last(self) -> int:
         """The newest id, or 0."""
         with self._engine.connect() as connection:
-            return connection.execute(select(func.coalesce(func.max(events.c.id), 0))).scalar_one()
+            return int(connection.execute(select(func.coalesce(func.max(events.c.id), 0))).scalar_one())
 
     def wait(self, after: int, seconds: float) -> bool:
         """Block until there is an event above `after`, at most `seconds`."""

@@ -76,7 +76,7 @@ class PostgresQueue:
     async def _serve(self, carry_out: Callable[[str], None], threads: int, ready: threading.Event) -> None:
         app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=self._url, min_size=1, max_size=4))
 
-        @app.task(name=_TASK, queue=_QUEUE)
+        @app.task(name=_TASK, queue=_QUEUE)  # type: ignore[untyped-decorator]
         async def run_job(run: str) -> None:
             await asyncio.get_running_loop().run_in_executor(None, carry_out, run)
 

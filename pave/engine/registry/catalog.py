@@ -127,8 +127,7 @@ def _show(context: Context, given: OneEntity) -> EntityDetail:
             "spec": dict(entity.spec),
         },
         relations=[
-            NeighbourView(type=one.type, ref=str(one.ref), known=one.known, title=one.title)
-            for one in found.neighbours
+            NeighbourView(type=one.type, ref=str(one.ref), known=one.known, title=one.title) for one in found.neighbours
         ],
         origins={name: _origin(one) for name, one in found.entry.origins.items()},
     )

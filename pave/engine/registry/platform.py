@@ -51,9 +51,7 @@ def overview(context: Context, _: Nothing | None = None) -> Overview:
 
 def _who(context: Context, _: Nothing) -> Who:
     teams = standing(context.call.actor, context.world.snapshots.current().entities).teams
-    return Who(
-        actor=str(context.call.actor), teams=sorted(map(str, teams)), scopes=sorted(context.call.scopes)
-    )
+    return Who(actor=str(context.call.actor), teams=sorted(map(str, teams)), scopes=sorted(context.call.scopes))
 
 
 def _findings(context: Context, _: Nothing) -> FindingList:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pave.engine.applying import health_of
 from pave.engine.context import Context, address_of
 from pave.engine.operations import Operation
 from pave.engine.views import ResourceView, RunView, StackView
@@ -87,7 +88,7 @@ def view(context: Context, record: StackRecord) -> StackView:
     """A stack as doors show it, with the health of each resource as it is now."""
     world, stack = context.world, record.address
     deployment = world.snapshots.current().deployments.get(stack)
-    health = dict(world.cloud.health(stack))
+    health = health_of(world, stack)
     return StackView(
         address=str(stack),
         environment=stack.environment,

@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from alembic import command
 from sqlalchemy import Engine, inspect, text
 
 from pave.adapters.postgres import database
@@ -41,7 +42,10 @@ def test_the_same_key_is_the_same_run(records: Engine) -> None:
 def test_a_hundred_at_once_with_one_key_make_one_run(records: Engine) -> None:
     runs = PostgresRuns(records)
     made: list[str] = []
-    threads = [threading.Thread(target=lambda: made.append(runs.add(wish("k"), "resource.add", "d/o")[0].id)) for _ in range(100)]
+    threads = [
+        threading.Thread(target=lambda: made.append(runs.add(wish("k"), "resource.add", "d/o")[0].id))
+        for _ in range(100)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -150,8 +154,6 @@ def test_migrations_go_up_and_down(database_url: str) -> None:
     database.migrate(engine)
     tables = set(inspect(engine).get_table_names())
     assert {"runs", "steps", "stacks", "events"} <= tables
-    from alembic import command
-
     config = database.migrations()
     with engine.begin() as connection:
         config.attributes["connection"] = connection

@@ -6,7 +6,7 @@ from pave.apply.run import TERMINAL, TRANSITIONS, State, sources
 
 def test_every_state_is_in_the_table_and_can_be_left_or_is_terminal() -> None:
     assert set(TRANSITIONS) == set(State)
-    assert TERMINAL == {State.SUCCEEDED, State.FAILED, State.DENIED, State.CANCELLED}
+    assert {State.SUCCEEDED, State.FAILED, State.DENIED, State.CANCELLED} == TERMINAL
     reachable = {State.PENDING} | {state for following in TRANSITIONS.values() for state in following}
     assert reachable == set(State)
 

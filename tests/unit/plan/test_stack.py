@@ -43,7 +43,7 @@ MODULES = {
         module(
             "local/workload",
             "workload",
-            {key: REQUIRED for key in ("address", "artifact", "containers", "ports", "host", "scale")},
+            dict.fromkeys(("address", "artifact", "containers", "ports", "host", "scale"), REQUIRED),
             "url",
         ),
     )
@@ -65,7 +65,9 @@ DEPLOYED = Deployment(ORDERS, Ref.parse("component:orders"), "orders", "c" * 40,
 
 def workload(needs: dict[str, Need] | None = None, **variables: str) -> Workload:
     container = Container("web", ".", ("python", "-m", "orders"), variables=variables)
-    return Workload("orders", (container,), (Port("web", 80, target_port=8000),), needs or {"db": Need("db", "postgres")})
+    return Workload(
+        "orders", (container,), (Port("web", 80, target_port=8000),), needs or {"db": Need("db", "postgres")}
+    )
 
 
 def refusals(deployment: Deployment, asked: Workload | None) -> str:
@@ -97,15 +99,21 @@ def test_the_most_specific_binding_serves_and_the_deployment_overrides() -> None
 
 def test_a_resource_that_was_added_reaches_the_workload_by_convention() -> None:
     added = replace(DEPLOYED, resources={"reports": Need("reports", "postgres")})
-    around = replace(AROUND, modules={**MODULES, "local/postgres": replace(
-        MODULES["local/postgres"],
-        outputs={one: Output(one) for one in ("host", "port", "username", "password", "database")},
-    )})
+    around = replace(
+        AROUND,
+        modules={
+            **MODULES,
+            "local/postgres": replace(
+                MODULES["local/postgres"],
+                outputs={one: Output(one) for one in ("host", "port", "username", "password", "database")},
+            ),
+        },
+    )
     bare = build(added, workload({}), around).root.document["module"]["workload"]["containers"][0]["variables"]
     assert "${module.reports.password}" in bare["DATABASE_URL"]
     own = build(added, workload({}, DATABASE_URL="mine"), around).root.document["module"]["workload"]
     assert own["containers"][0]["variables"]["DATABASE_URL"] == "mine"
-    assert "${module.reports.host}" in own["containers"][0]["variables"]["REPORTS_URL"]
+    assert "${module.reports.host}" in own["containers"][0]["variables"]["REPORTS_DATABASE_URL"]
 
 
 def test_resources_need_no_workload() -> None:

@@ -5,7 +5,7 @@ import pytest
 from pave.model.entity import Entity
 from pave.model.names import Address, Ref
 from pave.request.access import SYSTEM, Standing, refusal, standing
-from pave.request.intent import AddResource, CreateComponent, DeleteEnvironment, Deploy, KINDS, kind_of, subject_of
+from pave.request.intent import KINDS, AddResource, CreateComponent, DeleteEnvironment, Deploy, kind_of, subject_of
 
 PAYMENTS, PLATFORM, SHOP = (Ref.parse(f"group:{name}") for name in ("payments", "platform", "shop"))
 DANA, SAM, NOBODY = (Ref.parse(f"user:{name}") for name in ("dana", "sam", "nobody"))
@@ -36,7 +36,13 @@ def test_membership_is_read_from_both_sides_and_up() -> None:
 
 @pytest.mark.parametrize(
     ("actor", "owner", "allowed"),
-    [(DANA, PAYMENTS, True), (DANA, PLATFORM, False), (SAM, PAYMENTS, True), (NOBODY, PAYMENTS, False), (DANA, None, True)],
+    [
+        (DANA, PAYMENTS, True),
+        (DANA, PLATFORM, False),
+        (SAM, PAYMENTS, True),
+        (NOBODY, PAYMENTS, False),
+        (DANA, None, True),
+    ],
 )
 def test_owners_and_the_platform_team_may_change_a_component(actor: Ref, owner: Ref | None, allowed: bool) -> None:
     problem = refusal(standing(actor, CATALOG), ADD, owner, {})

@@ -83,7 +83,7 @@ def test_the_level_decides_and_an_unknown_one_denies(level: str, outcome: Outcom
 @pytest.mark.parametrize(
     "rule",
     [
-        replace(BACKUPS, require='environment.kind ==='),
+        replace(BACKUPS, require="environment.kind ==="),
         replace(BACKUPS, require="inputs.no_such_field > 1"),
         replace(BACKUPS, require="nothing.known"),
         replace(BACKUPS, require="inputs.backup_days + 1"),

@@ -1,0 +1,109 @@
+"""The local cloud put together: data services, workloads, routes, the router, and the provider that offers them.
+
+Nothing is started here but the provider's socket; each server starts when a resource first needs it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pave.model.names import Address
+from pave.observe.health import Health, Status
+from pave.provider.cloud import Healths, LocalCloud
+from pave.provider.containers import Artifacts
+from pave.provider.machine import Confiner
+from pave.provider.routes import Routes
+from pave.provider.serve import ProviderServer
+from pave.provider.servers.caddy import Router
+from pave.provider.servers.server import Ground
+from pave.provider.services import Programs, Services
+from pave.provider.trash import Trash
+from pave.provider.volumes import Volumes
+from pave.provider.workload import Site, Workloads
+
+_FRESH_SECONDS = 1.0
+
+
+class Sandbox(Confiner, Protocol):
+    """What confines workloads, and hands folders to the user that they run as."""
+
+    def give(self, path: Path) -> None:
+        """Hand a folder over."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be chosen. `caddy` is a program; `router_port` 0 takes a free one."""
+
+    programs: Programs
+    caddy: Path
+    router_port: int
+    trash_days: int
+
+
+class Local:
+    """All of this machine's local cloud."""
+
+    def __init__(self, ground: Ground, sandbox: Sandbox, artifacts: Artifacts, options: Options) -> None:
+        self.services = Services(ground, options.programs, options.trash_days)
+        self.routes = Routes(ground.inventory)
+        self.router = Router(ground, options.caddy, options.router_port, self.routes.all)
+        self.routes.router = self.router
+        self.volumes = Volumes(ground.directory / "volumes", sandbox.give)
+        site = Site(
+            inventory=ground.inventory,
+            machine=ground.machine,
+            sandbox=sandbox,
+            artifacts=artifacts,
+            volumes=self.volumes,
+            directory=ground.directory / "workloads",
+            logs=ground.logs,
+        )
+        self.workloads = Workloads(site, self.routes)
+        self.trash = Trash((*self.services.stores, self.volumes), options.trash_days)
+        kinds = {**self.services.live(), "volume": self.volumes.all}
+        self.cloud = LocalCloud(
+            self.workloads,
+            self.routes,
+            self.trash,
+            [present(kind) for kind in kinds.values()],
+            frozenset({*kinds, "workload"}),
+        )
+
+    def serve(self, socket: Path) -> ProviderServer:
+        """Serve the Terraform provider on `socket` until its `stop` is called."""
+        from pave.provider.resources.route import RouteResource  # noqa: PLC0415 — gRPC is heavy: only where served
+        from pave.provider.resources.volume import VolumeResource  # noqa: PLC0415
+        from pave.provider.resources.workload import WorkloadResource  # noqa: PLC0415
+
+        own: Mapping[type[Any], Any] = {
+            WorkloadResource: self.workloads,
+            RouteResource: self.routes,
+            VolumeResource: self.volumes,
+        }
+        server = ProviderServer(self.services.provider(own), socket)
+        server.start()
+        return server
+
+
+def present(all_: Callable[[], Iterable[Address]]) -> Healths:
+    """The health of resources that are well if they are there. One look serves every stack for a second."""
+    lock = threading.Lock()
+    seen: tuple[float, dict[Address, dict[Address, Health]]] = (0.0, {})
+
+    def health(stack: Address) -> Mapping[Address, Health]:
+        nonlocal seen
+        with lock:
+            if time.monotonic() - seen[0] > _FRESH_SECONDS:
+                by_stack: dict[Address, dict[Address, Health]] = {}
+                for address in all_():
+                    by_stack.setdefault(address.stack, {})[address] = Health(Status.HEALTHY)
+                seen = (time.monotonic(), by_stack)
+            return seen[1].get(stack, {})
+
+    return health
