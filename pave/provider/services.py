@@ -74,16 +74,21 @@ class Services:
     @property
     def stores(self) -> tuple[Store, ...]:
         """Where removed resources wait."""
-        return (self.databases,)
+        return (self.databases, self.buckets)
 
     def live(self) -> dict[str, Callable[[], Iterable[Address]]]:
         """Per resource type, what tells which ones are there."""
-        return {"postgres": self.databases.all, "queue": self.queues.all, "redis": self.caches.all}
+        return {
+            "postgres": self.databases.all,
+            "queue": self.queues.all,
+            "s3": self.buckets.all,
+            "redis": self.caches.all,
+        }
 
     @cached_property
     def trash(self) -> Trash:
         """Removed resources that can be restored."""
-        return Trash((self.databases, self.buckets), self.trash_days)
+        return Trash(self.stores, self.trash_days)
 
     def provider(self, others: Mapping[type[Resource], Any] | None = None) -> PaveProvider:
         """The Terraform provider over these services, and over the `others` (workloads, routes, volumes)."""
