@@ -122,3 +122,13 @@ class _Stdio(grpc_stdio_pb2_grpc.GRPCStdioServicer):  # type: ignore[misc]
     def StreamStdio(self, _request: Any, _context: Any) -> Iterator[Any]:  # noqa: N802 — the protocol's name
         """The provider logs where the platform logs, so there is nothing to stream."""
         return iter(())
+
+
+def serve_as_plugin(provider: PaveProvider) -> None:
+    """Serve the provider as Terraform starts plugins: a process per call, with a handshake on stdout.
+
+    The platform never does this; it is for Terraform alone, such as a mirror on the disk in its CLI configuration.
+    """
+    from tf.runner import run_provider  # noqa: PLC0415 — only plugins need it
+
+    run_provider(provider, ["terraform-provider-pave"])
