@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pave.apply.retry import Stale, Transient
-from pave.doors.site import Parts, Site, assemble
+from pave.doors.site import Parts, Server, Site, assemble, listen
 from pave.engine.operations import Call, Operation
 from pave.engine.views import EnvironmentView, Overview, ResourceView, RunView, StackView, StepView
 from pave.model.diagnostics import Conflict, Refused, Source, Unknown, error
@@ -332,3 +333,24 @@ def sample_overview() -> Overview:
         ],
         last_event=41,
     )
+
+
+class Running:
+    """A real server in a thread."""
+
+    def __init__(self, world: World, port: int = 0) -> None:
+        self.listener = listen("127.0.0.1", port)
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.server = Server(site(world), self.listener)
+        self.thread = threading.Thread(target=self.server.run_here, daemon=True)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+
+    def stop(self) -> float:
+        began = time.monotonic()
+        self.server.stop()
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+        self.listener.close()
+        return time.monotonic() - began

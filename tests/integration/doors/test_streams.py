@@ -9,32 +9,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from site_for_tests import World, site, view
-
-from pave.doors.site import Server, listen
+from site_for_tests import Running, World, view
 
 AUTH = {"Authorization": "Bearer good"}
-
-
-class Running:
-    """A real server in a thread."""
-
-    def __init__(self, world: World) -> None:
-        self.listener = listen("127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.server = Server(site(world), self.listener)
-        self.thread = threading.Thread(target=self.server.run_here)
-        self.thread.start()
-        while not self.server.started:
-            time.sleep(0.01)
-
-    def stop(self) -> float:
-        began = time.monotonic()
-        self.server.stop()
-        self.thread.join(10)
-        assert not self.thread.is_alive()
-        self.listener.close()
-        return time.monotonic() - began
 
 
 @pytest.fixture

@@ -1,0 +1,325 @@
+"""Commands, made from the registry of operations: one each, with its fields as arguments and options.
+
+A command asks the server what REST would ask and shows the answer. What the input's model refuses is
+refused here already, before anything is sent.
+"""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import inspect
+import json
+import re
+import types
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
+
+import typer
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from rich.markup import escape
+
+from pave.cli import render
+from pave.cli.client import Client, Refusal, Unreachable, target
+from pave.engine.operations import Operation
+from pave.engine.views import RunView
+
+OK, FAILED, USAGE, DENIED, UNREACHABLE = range(5)
+PANELS = {
+    "component": "Services",
+    "template": "Services",
+    "stack": "Services",
+    "resource": "Resources",
+    "resources": "Resources",
+    "environment": "Environments",
+    "run": "Runs",
+    "entity": "Catalog",
+    "guardrail": "Guardrails",
+}
+SHORT = {"env": "-e", "environment": "-e", "type": "-t"}
+
+
+@dataclass
+class Session:
+    """The global options of one invocation."""
+
+    data: Path | None = None
+    url: str = ""
+    token: str = field(default="", repr=False)
+
+    def client(self) -> Client:
+        """A client of the server that these options mean. Raises `Unreachable`."""
+        return Client(target(self.data, self.url, self.token))
+
+
+def add_commands(app: typer.Typer, operations: Sequence[Operation[Any, Any]]) -> None:
+    """Give `app` a command per operation; `env create` becomes a command of a group."""
+    groups: dict[str, typer.Typer] = {}
+    for operation in operations:
+        words, _ = grammar(operation.cli)
+        panel = PANELS.get(operation.name.partition(".")[0], "Platform")
+        into = app
+        if len(words) > 1:
+            if words[0] not in groups:
+                groups[words[0]] = typer.Typer(no_args_is_help=True, help=f"{panel}.")
+                app.add_typer(groups[words[0]], name=words[0], rich_help_panel=panel)
+            into = groups[words[0]]
+        into.command(
+            words[-1],
+            help=_help(operation),
+            short_help=operation.summary,
+            rich_help_panel=panel if into is app else None,
+        )(_command(operation))
+
+
+def grammar(cli: str) -> tuple[list[str], list[tuple[str, bool]]]:
+    """`env create {name} [{like}]` as words, and positional fields with whether they are needed."""
+    words = re.match(r"[^{\[]*", cli)
+    found = re.findall(r"(\[)?{(\w+)}\]?|\[(\w+)\]", cli)
+    return (words[0] if words else "").split(), [(name or bare, not (bracket or bare)) for bracket, name, bare in found]
+
+
+def _help(operation: Operation[Any, Any]) -> str:
+    lines = [f"{operation.summary}."]
+    if operation.input.__doc__ and operation.input.__doc__ != BaseModel.__doc__:
+        lines.append(inspect.cleandoc(operation.input.__doc__))
+    if operation.examples:
+        # \b keeps the lines as they are.
+        shown = "\n".join(f"  [cyan]{escape(line)}[/cyan]" for line in operation.examples)
+        return "\n\n".join(map(escape, lines)) + f"\n\n\b\n{shown}"
+    return "\n\n".join(map(escape, lines))
+
+
+def _command(operation: Operation[Any, Any]) -> Callable[..., None]:
+    _, positional = grammar(operation.cli)
+    needed = dict(positional)
+    fields = operation.input.model_fields
+    parameters = [inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
+    parameters += [_argument(name, fields[name], required=needed[name]) for name, _ in positional]
+    parameters += [_option(name, info) for name, info in fields.items() if name not in needed]
+    parameters += _switches(operation)
+
+    def command(ctx: typer.Context, **given: Any) -> None:
+        switches = {name: given.pop(name, None) for name in ("as_json", "dry_run", "wait", "key")}
+        values = _values(operation, given)
+        session: Session = ctx.find_object(Session) or Session()
+        with guarded(json_wanted=bool(switches["as_json"])):
+            _ask(session.client(), operation, values, switches)
+
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {one.name: one.annotation for one in parameters}
+    return command
+
+
+def _argument(name: str, info: FieldInfo, *, required: bool) -> inspect.Parameter:
+    about = info.description or ""
+    annotation = _plain(info.annotation)
+    argument = typer.Argument(
+        help=escape(about), metavar=name.upper(), autocompletion=_completion(name), show_default=False
+    )
+    return _keyword(name, Annotated[annotation if required else annotation | None, argument], ... if required else None)
+
+
+def _option(name: str, info: FieldInfo) -> inspect.Parameter:
+    shown = info.alias or name
+    flags = [f"--{'set' if name in ('inputs', 'values') else shown.replace('_', '-')}"]
+    flags += [SHORT[name]] if name in SHORT else []
+    kind = _plain(info.annotation)
+    about = info.description or ""
+    metavar = None
+    if _is_mapping(info.annotation):
+        kind, metavar = list[str], "KEY=VALUE"
+        about += " Repeat for more."
+    elif _is_object(info.annotation):
+        kind, metavar = str, "JSON|@FILE"
+    default = "" if info.is_required() else info.get_default(call_default_factory=True)
+    if default not in ("", None, [], {}, ()) and kind is not bool:
+        about += f" (default: {getattr(default, 'value', default)})"
+    if kind is bool:
+        flags = [f"--{shown.replace('_', '-')}/--no-{shown.replace('_', '-')}"]
+    option = typer.Option(
+        *flags, help=escape(about.strip()), metavar=metavar, show_default=False, autocompletion=_completion(name)
+    )
+    required = info.is_required()
+    return _keyword(name, Annotated[kind if required else kind | None, option], ... if required else None)
+
+
+def _switches(operation: Operation[Any, Any]) -> list[inspect.Parameter]:
+    found = []
+    if operation.dry_run:
+        about = "Show the plan and its verdict; change nothing."
+        found.append(_keyword("dry_run", Annotated[bool, typer.Option("--dry-run", help=about)], default=False))
+    if operation.starts_run:
+        about = "Follow the run to its end, or return at once."
+        found.append(_keyword("wait", Annotated[bool, typer.Option("--wait/--no-wait", help=about)], default=True))
+        about = "Asked again with the same key, it happens once."
+        found.append(_keyword("key", Annotated[str, typer.Option("--key", help=about, show_default=False)], default=""))
+    about = "Print the answer as JSON."
+    found.append(_keyword("as_json", Annotated[bool, typer.Option("--json", help=about)], default=False))
+    return found
+
+
+def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    default = inspect.Parameter.empty if default is ... else default
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+
+def _values(operation: Operation[Any, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The input as the server takes it; checked. Exits with 2 where the model refuses it."""
+    fields = operation.input.model_fields
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is None or (value == [] and not fields[name].is_required()):
+            continue
+        info = fields[name]
+        if _is_mapping(info.annotation):
+            value = dict(_pair(one) for one in value)  # noqa: PLW2901 — the value as it is sent
+        elif _is_object(info.annotation):
+            value = _document(name, value)  # noqa: PLW2901 — the value as it is sent
+        elif name == "url" and "://" not in value and Path(value).exists():
+            # The server may run in another folder than the command.
+            value = str(Path(value).resolve())  # noqa: PLW2901 — the value as it is sent
+        values[info.alias or name] = value
+    try:
+        checked = operation.input.model_validate(values)
+    except ValidationError as problem:
+        said = [f"{'.'.join(map(str, one['loc'])) or 'input'}: {one['msg']}" for one in problem.errors()]
+        raise typer.BadParameter("; ".join(said)) from None
+    sent: dict[str, Any] = checked.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return sent
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise typer.BadParameter(f"{text!r} is not KEY=VALUE")
+    try:
+        return key, yaml.safe_load(value) if value else ""
+    except yaml.YAMLError:
+        return key, value
+
+
+def _document(name: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(Path(text[1:]).read_text() if text.startswith("@") else text)
+    except (OSError, yaml.YAMLError) as problem:
+        raise typer.BadParameter(f"{name} cannot be read: {problem}") from None
+
+
+def _ask(client: Client, operation: Operation[Any, Any], values: dict[str, Any], switches: Mapping[str, Any]) -> None:
+    method, _, path = operation.rest.partition(" ")
+    fields = operation.input.model_fields
+    for name in re.findall(r"{(\w+)(?::\w+)?}", path):
+        text = str(values.pop(fields[name].alias or name))
+        path = re.sub(rf"{{{name}(?::\w+)?}}", text.replace("\\", "\\\\"), path)
+    in_query = method in ("GET", "DELETE")
+    query = {"dry_run": "true"} if switches["dry_run"] else {}
+    query |= {key: _text(value) for key, value in values.items()} if in_query else {}
+    key = "" if operation.read_only else switches["key"] or f"cli-{uuid.uuid4().hex}"
+    answer = client.call(method, path, query, None if in_query else values, key)
+    quiet = bool(switches["as_json"])
+    if operation.starts_run and switches["wait"] and answer.get("id"):
+        answer = _wait(client, answer, quiet=quiet)
+    if quiet:
+        render.as_json(answer)
+    else:
+        render.show(answer, operation.output.__name__)
+    if operation.starts_run:
+        raise typer.Exit(exit_code(RunView.model_validate(answer)))
+
+
+def _text(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, dict) else value
+
+
+def _wait(client: Client, answer: Mapping[str, Any], *, quiet: bool) -> Mapping[str, Any]:
+    view = RunView.model_validate(answer)
+    with render.Progress(quiet=quiet) as progress:
+        progress.show(view)
+        for kind, data in client.follow(view.id):
+            if kind in ("run", "end"):
+                answer = data
+                progress.show(RunView.model_validate(data))
+    return answer
+
+
+def exit_code(run: RunView) -> int:
+    """0 done or going on, 1 failed or cancelled, 3 denied by a guardrail."""
+    outcome = (run.verdict or {}).get("outcome", "")
+    if run.state == "denied" or outcome == "denied" or (not run.id and outcome == "needs-approval"):
+        return DENIED
+    return FAILED if run.state in ("failed", "cancelled") else OK
+
+
+class guarded:  # noqa: N801 — a context manager, read as a verb
+    """Turns what can go wrong with the server into words and an exit code."""
+
+    def __init__(self, *, json_wanted: bool = False) -> None:
+        self.json_wanted = json_wanted
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, _: object, problem: BaseException | None, __: object) -> None:
+        if isinstance(problem, Refusal):
+            self._refused(problem)
+        if isinstance(problem, Unreachable):
+            render.unreachable(problem.url, problem.reason)
+            raise typer.Exit(UNREACHABLE) from None
+        if isinstance(problem, KeyboardInterrupt):
+            raise typer.Exit(130) from None
+
+    def _refused(self, problem: Refusal) -> NoReturn:
+        if self.json_wanted:
+            render.as_json(problem.problem)
+        else:
+            render.problem(problem.problem)
+        raise typer.Exit(FAILED) from None
+
+
+def _plain(annotation: Any) -> Any:
+    """The annotation as Typer reads it: without None, enums as their choices, sequences as lists."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        kept = [one for one in get_args(annotation) if one is not type(None)]
+        return _plain(kept[0]) if len(kept) == 1 else str
+    if inspect.isclass(annotation) and issubclass(annotation, enum.Enum):
+        return Literal[tuple(one.value for one in annotation)]
+    if get_origin(annotation) in (list, tuple, set, frozenset):
+        return list[_plain(get_args(annotation)[0])] if not _is_object(annotation) else str  # type: ignore[misc]
+    if get_origin(annotation) is Literal or annotation in (str, int, float, bool):
+        return annotation
+    return str
+
+
+def _is_mapping(annotation: Any) -> bool:
+    return get_origin(annotation) in (dict, Mapping) or annotation is dict
+
+
+def _is_object(annotation: Any) -> bool:
+    """Whether it is a model, or a sequence of them: given as JSON."""
+    if get_origin(annotation) in (list, tuple, Union, types.UnionType):
+        return any(_is_object(one) for one in get_args(annotation))
+    return inspect.isclass(annotation) and issubclass(annotation, BaseModel)
+
+
+def _completion(name: str) -> Callable[[str], list[str]] | None:
+    """Completes addresses and names from what runs; silent where no server answers."""
+    parts = {"stack": "address", "component": "component", "env": "environment", "environment": "environment"}
+    if name not in parts:
+        return None
+
+    def complete(incomplete: str) -> list[str]:
+        try:
+            client = Session().client()
+            stacks = client.call("GET", "/overview")["stacks"]
+        except (Unreachable, Refusal, KeyError, TypeError):
+            return []
+        found = sorted({str(one[parts[name]]) for one in stacks})
+        return [one for one in found if one.startswith(incomplete)] or difflib.get_close_matches(incomplete, found)
+
+    return complete
