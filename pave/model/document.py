@@ -204,7 +204,7 @@ class _Reader:
             lines[key] = at[0]
             self.places[(*path, key)] = at
             inner = self._value(next(self.events), (*path, key))
-            if key == "<<" and event.style is None:
+            if key == "<<" and isinstance(event, yaml.ScalarEvent) and event.implicit[0]:
                 merged += inner if isinstance(inner, list) else [inner]
             else:
                 value[key] = inner

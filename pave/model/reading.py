@@ -76,7 +76,7 @@ def read_snapshot(tree: Tree, commit: str, cache: Cache | None = None) -> Snapsh
         inputs=_inputs(reader.id, deployments, written, environments, modules),
         unreadable=unreadable,
     )
-    findings.extend(_contradictions(snapshot, set(written)))
+    findings.extend(_contradictions(snapshot, written))
     reader.keep()
     return replace(snapshot, findings=tuple(dict.fromkeys(findings)))
 
@@ -260,7 +260,7 @@ def _inputs(
     }
 
 
-def _contradictions(snapshot: Snapshot, written: set[str]) -> Iterator[Diagnostic]:
+def _contradictions(snapshot: Snapshot, written: Mapping[str, Environment]) -> Iterator[Diagnostic]:
     """What each file says alone is right, but not together."""
     for stack in snapshot.deployments:
         if stack.environment not in snapshot.environments:
@@ -272,7 +272,7 @@ def _contradictions(snapshot: Snapshot, written: set[str]) -> Iterator[Diagnosti
                 source=Source(f"deployments/{stack}.yaml"),
                 address=str(stack),
             )
-    for environment in snapshot.environments.values():
+    for environment in written.values():
         yield from _wrong_bindings(environment, snapshot.modules)
     yield from _missing_owners(snapshot)
 

@@ -65,10 +65,11 @@ def is_placeholder(value: object) -> bool:
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """A sentence that names the nearest known word, or all of them where none is near."""
-    lowered = {one.lower(): one for one in known}
-    near = get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
+    # Of `local/cache` only the last part tells it from its neighbours.
+    last = {one.lower().rpartition("/")[2]: one for one in known}
+    near = get_close_matches(word.lower().rpartition("/")[2], last, n=1, cutoff=0.6)
     if near:
-        return f"Did you mean {lowered[near[0]]!r}?"
+        return f"Did you mean {last[near[0]]!r}?"
     return f"Known here: {', '.join(sorted(known))}." if known else ""
 
 
@@ -88,6 +89,7 @@ def _explain(violation: Any) -> Iterator[tuple[Path, str, str]]:
     path: Path = tuple(violation.absolute_path)
     schema = violation.schema if isinstance(violation.schema, dict) else {}
     about = str(schema.get("description", ""))
+    about = about[:1].upper() + about[1:]
     keyword = str(violation.validator)
     if "propertyNames" in violation.absolute_schema_path:
         yield (*path, violation.instance), f"{violation.instance!r} cannot be used as a name here", about
