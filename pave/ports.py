@@ -195,6 +195,9 @@ class Engine(Protocol):
     def serial(self, stack: Address) -> int:
         """The state's serial; 0 where there is none."""
 
+    def outputs(self, stack: Address) -> Mapping[str, Mapping[str, Any]]:
+        """The outputs per module call as last applied; they may hold secrets."""
+
     def forget(self, stack: Address) -> None:
         """Remove the working copy and the empty state of a stack that is gone."""
 

@@ -202,7 +202,6 @@ class Platform:
         self.credentials = PostgresCredentials(self.records)
         self.queue = PostgresQueue(self.records)
         self.queue.open()
-        self._closing.callback(self.queue.close)
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
         self._free_what_the_dead_held()
         git = GitPlatformRepository(data / "platform.git")
@@ -239,6 +238,8 @@ class Platform:
     def work(self) -> None:
         """Begin to carry out runs and to look for differences."""
         self.queue.work(self.worker.carry_out, self.settings.workers)
+        # Closed first: what a worker holds is ended well before the engine below it goes.
+        self._closing.callback(self.queue.close)
         self.reconciler.start()
         self._closing.callback(self.reconciler.close)
 

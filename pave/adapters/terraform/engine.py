@@ -103,6 +103,10 @@ class TerraformEngine:
         """The state's serial; 0 where there is none."""
         return self._around.states.serial(stack)
 
+    def outputs(self, stack: Address) -> Mapping[str, Mapping[str, Any]]:
+        """The outputs per module call as last applied; they may hold secrets."""
+        return self._applied(stack).outputs
+
     def forget(self, stack: Address) -> None:
         """Remove the working copy and the empty state of a stack that is gone. Raises `Refused` if it is not empty."""
         self._around.states.delete(stack)

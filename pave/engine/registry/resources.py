@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context
 from pave.engine.operations import Operation
 from pave.engine.views import RunView
+from pave.model.conventions import variables_for
+from pave.model.diagnostics import Forbidden, Unknown, error
 from pave.model.names import Address
+from pave.model.placeholder import parse
+from pave.plan.desired import owner_of
+from pave.request.access import standing
 from pave.request.intent import AddResource, AddResources, RemoveResource, RestoreResource
 
 
@@ -55,6 +61,15 @@ class OneResource(BaseModel):
     address: str = Field(description="environment/component/resource, such as dev/orders/db.")
 
 
+class Credentials(BaseModel):
+    """How to reach a resource. It holds secrets: asking for it is recorded."""
+
+    address: str
+    type: str
+    outputs: dict[str, Any] = Field(description="All outputs of the resource, the sensitive ones too.")
+    variables: dict[str, str] = Field(description="The same as the variables that programs read.")
+
+
 class Nothing(BaseModel):
     """No input."""
 
@@ -96,6 +111,40 @@ def _restore(context: Context, given: OneResource) -> RunView:
     return context.ask(RestoreResource(Address.parse(given.address)))
 
 
+def _connect(context: Context, given: OneResource) -> Credentials:
+    address = Address.parse(given.address)
+    world, actor = context.world, context.call.actor
+    record = next((one for one in world.stacks.resources(address.stack) if one.address == address), None)
+    if record is None:
+        there = ", ".join(str(one.address) for one in world.stacks.resources(address.stack)) or "none"
+        raise Unknown(error(f"There is no resource {address}", remedy=f"In this stack there are: {there}."))
+    snapshot = world.snapshots.current()
+    who, owner = standing(actor, snapshot.entities), owner_of(snapshot, address.component)
+    if not (who.is_platform or (owner is not None and owner in who.teams)):
+        raise Forbidden(
+            error(
+                f"{actor.short} may not see how to reach {address}",
+                detail=f"That is for {owner.short if owner else 'its owner'}.",
+                remedy="Ask a member of that team.",
+                address=str(address),
+            )
+        )
+    outputs = dict(world.engine.outputs(address.stack).get(address.resource, {}))
+    world.events.emit("credentials.read", str(address), actor=str(actor), door=context.call.door)
+    return Credentials(address=str(address), type=record.type, outputs=outputs, variables=_filled(record.type, outputs))
+
+
+def _filled(type_: str, outputs: dict[str, Any]) -> dict[str, str]:
+    """The conventional variables with the outputs in their places, safe within a URL."""
+    filled = {}
+    for variable, text in variables_for(type_, "it").items():
+        parts = [
+            one if isinstance(one, str) else quote(str(outputs.get(one.path[-1], "")), safe="/:") for one in parse(text)
+        ]
+        filled[variable] = "".join(parts)
+    return filled
+
+
 def _trash(context: Context, _: Nothing) -> Trash:
     keys = ("address", "type", "removed_at", "until")
     return Trash(kept=[Kept(**{key: str(one[key]) for key in keys}) for one in context.world.cloud.trash()])
@@ -130,6 +179,17 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         input=NewResources,
         handler=_add_several,
         **_WRITE,
+    ),
+    Operation(
+        name="resource.connect",
+        summary="How to reach a resource: address and credentials",
+        rest="POST /resources/{address:path}/credentials",
+        cli="connect {address}",
+        input=OneResource,
+        output=Credentials,
+        handler=_connect,
+        scopes=("secret:read",),
+        examples=("pave connect dev/orders/db",),
     ),
     Operation(
         name="resource.restore",

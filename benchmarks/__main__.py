@@ -1,0 +1,62 @@
+"""`python -m benchmarks [NAME]`: prints one JSON line per figure; NAME chooses by the beginning of its name."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from benchmarks import figures
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure: what is measured, its unit, its goal (at most), and how often it is taken."""
+
+    name: str
+    unit: str
+    goal: float
+    measure: Callable[[int], Iterator[tuple[float, float | None]]]
+    runs: int = 5
+
+
+FIGURES: Sequence[Figure] = (
+    Figure("up.empty", "s", 6.0, figures.up_empty),
+    Figure("up.existing", "s", 3.0, figures.up_existing),
+    Figure("memory.idle", "MB", 300.0, figures.memory_idle),
+    Figure("provision.8", "s", 3.0, figures.provision_8),
+    Figure("provision.8.vs_terraform", "ratio", 0.5, figures.provision_8_against_terraform),
+    Figure("environment.ready", "s", 5.0, figures.environment_ready),
+    Figure("resync.1000", "s", 2.0, figures.resync_1000),
+)
+
+
+def main() -> int:
+    """Measure what was asked for; 1 where a goal was missed."""
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    chosen = [one for one in FIGURES if one.name == wanted] or [one for one in FIGURES if one.name.startswith(wanted)]
+    missed = 0
+    for one in chosen:
+        pairs = list(one.measure(one.runs))
+        value = statistics.median(value for value, _ in pairs)
+        references = [reference for _, reference in pairs if reference is not None]
+        reference = statistics.median(references) if references else None
+        line = {
+            "name": one.name,
+            "value": round(value, 3),
+            "unit": one.unit,
+            "goal": one.goal,
+            "reference": round(reference, 3) if reference is not None else None,
+            "ratio": round(statistics.median(a / b for a, b in pairs if b), 3) if references else None,
+            "runs": len(pairs),
+        }
+        if one.unit == "ratio":
+            line["value"] = line["ratio"]
+        print(json.dumps(line), flush=True)
+        missed += line["value"] > one.goal
+    return 1 if missed else 0
+
+
+sys.exit(main())
