@@ -206,6 +206,8 @@ def _route(route: Route) -> dict[str, Any]:
             "try_duration": f"{_RETRY_SECONDS}s",
             "try_interval": "100ms",
         },
+        # An idle connection to a process that is to go looks like a request in flight: it must not stay open for long.
+        "transport": {"protocol": "http", "keep_alive": {"idle_timeout": "300ms"}},
         "stream_close_delay": "10s",
     }
     return {"match": [match], "handle": [proxy], "terminal": True}

@@ -39,6 +39,7 @@ if "never" in sys.argv:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1
     def do_GET(self):
         if self.path == "/slow":
             time.sleep(1.5)
