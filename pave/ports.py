@@ -212,6 +212,9 @@ class Cloud(Protocol):
     def health(self, stack: Address) -> Mapping[Address, Health]:
         """Health of each live resource of a stack."""
 
+    def survey(self) -> Mapping[Address, Mapping[Address, Health]]:
+        """The health of everything that is live, by stack, in one look."""
+
     def urls(self, stack: Address) -> Mapping[str, str]:
         """Where a stack answers, by route name."""
 
@@ -443,8 +446,8 @@ class Stacks(Protocol):
     def remove(self, stack: Address) -> None:
         """Forget a stack and its resources."""
 
-    def resources(self, stack: Address) -> Sequence[ResourceRecord]:
-        """A stack's resources, sorted by address."""
+    def resources(self, stack: Address | None = None) -> Sequence[ResourceRecord]:
+        """A stack's resources (None: those of all stacks), sorted by address."""
 
     def put_resources(self, stack: Address, records: Sequence[ResourceRecord]) -> None:
         """Replace a stack's resources."""

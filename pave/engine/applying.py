@@ -15,7 +15,7 @@ from pave.model.diagnostics import Diagnostic, Refused, error
 from pave.model.names import Address
 from pave.model.snapshot import Snapshot
 from pave.observe.drift import REMOVAL
-from pave.observe.health import Health, Status, worst
+from pave.observe.health import Health, Status, with_missing, worst
 from pave.plan.change import Action, Plan
 from pave.plan.desired import owner_of
 from pave.plan.stack import EMPTY, Stack
@@ -190,11 +190,7 @@ def observe(work: Work) -> dict[str, Any]:
 
 def health_of(world: World, stack: Address) -> dict[Address, Health]:
     """The health of each resource of a stack: as the cloud tells it, and missing where it should tell and does not."""
-    live = dict(world.cloud.health(stack))
-    for one in world.stacks.resources(stack):
-        if one.type in world.cloud.kinds and one.address not in live:
-            live[one.address] = Health(Status.MISSING, f"{one.address} is gone")
-    return live
+    return with_missing(world.cloud.health(stack), world.stacks.resources(stack), world.cloud.kinds)
 
 
 def look(work: Work, stack: Address) -> str:

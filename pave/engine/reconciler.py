@@ -13,15 +13,14 @@ import random
 import threading
 
 from pave.apply.run import TERMINAL, State
-from pave.engine.applying import health_of
 from pave.engine.submit import submit
 from pave.engine.world import World
 from pave.model.diagnostics import Refused
 from pave.model.names import Address
 from pave.model.snapshot import Snapshot
 from pave.observe.drift import Cause, due
-from pave.observe.health import worst
-from pave.ports import StackRecord
+from pave.observe.health import Health, Status, with_missing, worst
+from pave.ports import ResourceRecord, StackRecord
 from pave.request.access import SYSTEM
 from pave.request.intent import Converge, Request
 
@@ -60,14 +59,24 @@ class Reconciler:
         snapshot = world.snapshots.current()
         world.projection.refresh(snapshot)
         records = {one.address: one for one in world.stacks.all()}
+        expected: dict[Address, list[ResourceRecord]] = {}
+        for one in world.stacks.resources():
+            expected.setdefault(one.address.stack, []).append(one)
         busy = {stack for run in world.runs.find(states=_OPEN, limit=10_000) for stack in (*run.stacks, run.subject)}
+        # Last of all: what was applied before this look must be in it, or is gone.
+        live = world.cloud.survey()
         asked = 0
         for stack in sorted({*snapshot.inputs, *records}):
             if str(stack) in busy or stack in snapshot.unreadable:
                 continue
-            cause = self._cause(snapshot, stack, records.get(stack))
+            record = records.get(stack)
+            wanted = snapshot.inputs.get(stack, "")
+            cause = due(wanted, record.inputs if record else "", record.failed_inputs if record else "")
+            if cause is None and record is not None and record.inputs and record.inputs == wanted:
+                health = with_missing(live.get(stack, {}), expected.get(stack, ()), world.cloud.kinds)
+                cause = self._drift(snapshot, record, worst(health.values()))
             if cause is not None:
-                asked += self._ask(stack, cause, records[stack].run if stack in records else "")
+                asked += self._ask(stack, cause, record.run if record else "")
         return asked
 
     def sweep(self) -> int:
@@ -77,26 +86,21 @@ class Reconciler:
             self._world.queue.push(run.id, run.subject)
         return len(lost)
 
-    def _cause(self, snapshot: Snapshot, stack: Address, record: StackRecord | None) -> Cause | None:
-        wanted = snapshot.inputs.get(stack, "")
-        cause = due(wanted, record.inputs if record else "", record.failed_inputs if record else "")
-        if cause is not None or record is None or not record.inputs or record.inputs != wanted:
-            return cause
-        health = worst(health_of(self._world, stack).values())
-        if health.status.value != record.health or health.reason != record.reason:
-            self._world.stacks.put(
-                stack, health=health.status.value, reason=health.reason, checked_at=self._world.clock.now()
-            )
-            self._world.events.emit("stack.health", str(stack), health=health.status.value, reason=health.reason)
-        if health.status.value != "missing":
+    def _drift(self, snapshot: Snapshot, record: StackRecord, health: Health) -> Cause | None:
+        """Record how a stack is; where something of it is gone, repair it or say so, as its environment wants."""
+        world, stack = self._world, record.address
+        if (health.status.value, health.reason) != (record.health, record.reason):
+            world.stacks.put(stack, health=health.status.value, reason=health.reason, checked_at=world.clock.now())
+            world.events.emit("stack.health", str(stack), health=health.status.value, reason=health.reason)
+        if health.status is not Status.MISSING:
             return None
         environment = snapshot.environments.get(stack.environment)
         if environment is not None and environment.drift == "repair":
             digest = hashlib.sha256(f"{health.reason}{record.applied_at}".encode()).hexdigest()[:12]
             return Cause("drift", health.reason, digest)
         if record.phase != "drifted":
-            self._world.stacks.put(stack, phase="drifted")
-            self._world.events.emit("stack.drifted", str(stack), reason=health.reason)
+            world.stacks.put(stack, phase="drifted")
+            world.events.emit("stack.drifted", str(stack), reason=health.reason)
         return None
 
     def _ask(self, stack: Address, cause: Cause, after: str) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
+
+from pave.model.names import Address
 
 
 class Status(str, Enum):
@@ -20,6 +23,18 @@ class Status(str, Enum):
 _ORDER = list(Status)
 
 
+class Expected(Protocol):
+    """A resource that was applied."""
+
+    @property
+    def address(self) -> Address:
+        """Where it is."""
+
+    @property
+    def type(self) -> str:
+        """What it is."""
+
+
 @dataclass(frozen=True)
 class Health:
     """One part's health. `since` is an ISO time in UTC or empty."""
@@ -27,6 +42,18 @@ class Health:
     status: Status
     reason: str = ""
     since: str = ""
+
+
+def with_missing(
+    live: Mapping[Address, Health], expected: Iterable[Expected], told: Container[str]
+) -> dict[Address, Health]:
+    """The health of what is live, and MISSING for what is expected, is of a type in `told`, and is not live."""
+    gone = {
+        one.address: Health(Status.MISSING, f"{one.address} is gone")
+        for one in expected
+        if one.type in told and one.address not in live
+    }
+    return {**live, **gone}
 
 
 def worst(parts: Iterable[Health]) -> Health:

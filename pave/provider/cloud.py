@@ -5,7 +5,7 @@ It reads and never repairs: the reconciler decides what to do about what it says
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pave.model.names import Address
@@ -16,31 +16,41 @@ from pave.provider.routes import WORKLOAD, Routes, serving_ports
 from pave.provider.trash import Trash
 from pave.provider.workload import Workloads, WorkloadState
 
-Healths = Callable[[Address], Mapping[Address, Health]]
-"""The health of a stack's resources of some kind."""
+Present = Callable[[], Iterable[Address]]
+"""Tells which resources of some kind are there: those are well."""
 
 
 class LocalCloud:
-    """Implements `pave.ports.Cloud`. `others` tell the health of what is not a workload."""
+    """Implements `pave.ports.Cloud`. `others` tell what is there that is not a workload, `kinds` of what types."""
 
     def __init__(
         self,
         workloads: Workloads,
         routes: Routes,
         trash: Trash,
-        others: Sequence[Healths] = (),
+        others: Sequence[Present] = (),
         kinds: frozenset[str] = frozenset({"workload"}),
     ) -> None:
-        """`kinds` are the resource types that `others` and the workloads tell of."""
         self._workloads, self._routes, self._trash, self._others = workloads, routes, trash, tuple(others)
         self.kinds = kinds
 
     def health(self, stack: Address) -> Mapping[Address, Health]:
         """Health of each live resource of a stack."""
         found = {address: self._workload(one) for address, one in self._workloads.all(stack.stack).items()}
-        for other in self._others:
-            found.update(other(stack.stack))
+        found |= {address: _WELL for address in self._present() if address.stack == stack.stack}
         return dict(sorted(found.items()))
+
+    def survey(self) -> Mapping[Address, Mapping[Address, Health]]:
+        """The health of everything that is live, by stack: one look at each server, however many stacks there are."""
+        by_stack: dict[Address, dict[Address, Health]] = {}
+        for address in self._present():
+            by_stack.setdefault(address.stack, {})[address] = _WELL
+        for address, one in self._workloads.all().items():
+            by_stack.setdefault(address.stack, {})[address] = self._workload(one)
+        return by_stack
+
+    def _present(self) -> Iterator[Address]:
+        return (address for other in self._others for address in other())
 
     def urls(self, stack: Address) -> Mapping[str, str]:
         """Where a stack answers, by route name."""
@@ -75,6 +85,9 @@ class LocalCloud:
             return Health(Status.DEGRADED, f"{len(silent)} of its processes take no connections on their port")
         since = min((state.since for state in programs.values() if state), default="")
         return Health(Status.HEALTHY, "", since)
+
+
+_WELL = Health(Status.HEALTHY)
 
 
 def _label(name: str) -> str:

@@ -5,16 +5,12 @@ Nothing is started here but the provider's socket; each server starts when a res
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pave.model.names import Address
-from pave.observe.health import Health, Status
-from pave.provider.cloud import Healths, LocalCloud
+from pave.provider.cloud import LocalCloud
 from pave.provider.containers import Artifacts
 from pave.provider.machine import Confiner
 from pave.provider.routes import Routes
@@ -25,8 +21,6 @@ from pave.provider.services import Programs, Services
 from pave.provider.trash import Trash
 from pave.provider.volumes import Volumes
 from pave.provider.workload import Site, Workloads
-
-_FRESH_SECONDS = 1.0
 
 
 class Sandbox(Confiner, Protocol):
@@ -71,7 +65,7 @@ class Local:
             self.workloads,
             self.routes,
             self.trash,
-            [present(kind) for kind in kinds.values()],
+            tuple(kinds.values()),
             frozenset({*kinds, "workload"}),
         )
 
@@ -89,21 +83,3 @@ class Local:
         server = ProviderServer(self.services.provider(own), socket)
         server.start()
         return server
-
-
-def present(all_: Callable[[], Iterable[Address]]) -> Healths:
-    """The health of resources that are well if they are there. One look serves every stack for a second."""
-    lock = threading.Lock()
-    seen: tuple[float, dict[Address, dict[Address, Health]]] = (0.0, {})
-
-    def health(stack: Address) -> Mapping[Address, Health]:
-        nonlocal seen
-        with lock:
-            if time.monotonic() - seen[0] > _FRESH_SECONDS:
-                by_stack: dict[Address, dict[Address, Health]] = {}
-                for address in all_():
-                    by_stack.setdefault(address.stack, {})[address] = Health(Status.HEALTHY)
-                seen = (time.monotonic(), by_stack)
-            return seen[1].get(stack, {})
-
-    return health

@@ -51,9 +51,11 @@ class PostgresStacks:
             connection.execute(delete(resources).where(resources.c.stack == str(stack)))
             connection.execute(delete(stacks).where(stacks.c.address == str(stack)))
 
-    def resources(self, stack: Address) -> Sequence[ResourceRecord]:
-        """A stack's resources, sorted by address."""
-        query = select(resources).where(resources.c.stack == str(stack)).order_by(resources.c.address)
+    def resources(self, stack: Address | None = None) -> Sequence[ResourceRecord]:
+        """A stack's resources (None: those of all stacks), sorted by address."""
+        query = select(resources).order_by(resources.c.address)
+        if stack is not None:
+            query = query.where(resources.c.stack == str(stack))
         with self._engine.connect() as connection:
             return tuple(
                 ResourceRecord(
