@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pave.model.diagnostics import Source
+from pave.model.diagnostics import Refused, Source
 from pave.model.names import Ref
 
 
@@ -37,9 +37,14 @@ class Entity:
 
     @property
     def owner(self) -> Ref | None:
-        """Who answers for it; a bare name means a group, as in Backstage."""
+        """Who answers for it; a bare name means a group, as in Backstage. None where nobody is named as a reference."""
         owner = self.spec.get("owner")
-        return Ref.parse(str(owner), kind="group", namespace=self.ref.namespace) if owner else None
+        if not isinstance(owner, str):
+            return None
+        try:
+            return Ref.parse(owner, kind="group", namespace=self.ref.namespace)
+        except Refused:
+            return None  # it was warned of when the entity was read
 
 
 @dataclass(frozen=True, order=True)

@@ -192,20 +192,13 @@ def _targets(location: Entity, file: str) -> Iterator[str]:
 
 def _owner(tree: Tree, entities: tuple[Entity, ...]) -> Ref | None:
     """Whose it is: what its component says, or else who owns everything by CODEOWNERS."""
-    stated = sorted((one for one in entities if _stated(one)), key=lambda one: one.kind != "Component")
+    stated = sorted((one for one in entities if one.owner is not None), key=lambda one: one.kind != "Component")
     if stated:
         return stated[0].owner
     for path in _CODEOWNERS:
         if (data := tree.read(path)) is not None:
             return _codeowner(data.decode(errors="replace"))
     return None
-
-
-def _stated(entity: Entity) -> bool:
-    try:
-        return entity.owner is not None
-    except Refused:
-        return False
 
 
 def _codeowner(text: str) -> Ref | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pave.model.deployment import Deployment
@@ -243,6 +243,7 @@ needs = st.builds(
 )
 
 
+@settings(max_examples=40)
 @given(
     st.builds(
         Environment,
@@ -263,6 +264,7 @@ def test_an_environment_that_is_written_is_read_back(value: Environment) -> None
     assert environment(write_environment(value).decode()) == value
 
 
+@settings(max_examples=40)
 @given(
     st.builds(
         Deployment,

@@ -215,6 +215,15 @@ def test_an_owner_outside_the_catalog_is_said(files, tree_of) -> None:
     assert {one.severity for one in snapshot.findings} == {Severity.WARNING}
 
 
+def test_an_owner_that_is_no_reference_stops_nothing(files, tree_of) -> None:
+    files["catalog/odd.yaml"] = (
+        "apiVersion: backstage.io/v1alpha1\nkind: System\nmetadata: {name: odd}\nspec: {owner: nobody in particular}\n"
+    )
+    snapshot = read_snapshot(tree_of(files), "a")
+    assert snapshot.entities[Ref("system", "default", "odd")].owner is None
+    assert ["not an entity reference" in str(one) for one in snapshot.findings] == [True]
+
+
 def test_a_folder_that_nobody_reads_is_said(files, tree_of) -> None:
     snapshot = read_snapshot(tree_of(files | {"deployment/dev/x.yaml": "", ".github/x.yaml": ""}), "a")
     assert [str(one) for one in snapshot.findings] == [
