@@ -62,7 +62,9 @@ class Ref:
     @classmethod
     def parse(cls, text: str, kind: str = "component", namespace: str = "default") -> Ref:
         """Read `[kind:][namespace/]name`; the defaults fill what is left out. Raises `Refused`."""
-        match = re.fullmatch(r"(?:(?P<kind>[^:/\s]+):)?(?:(?P<namespace>[^:/\s]+)/)?(?P<name>[^:/\s]+)", str(text).strip())
+        match = re.fullmatch(
+            r"(?:(?P<kind>[^:/\s]+):)?(?:(?P<namespace>[^:/\s]+)/)?(?P<name>[^:/\s]+)", str(text).strip()
+        )
         if match is None:
             raise Refused(
                 error(
@@ -71,9 +73,7 @@ class Ref:
                     remedy="For example group:default/payments, or payments where a group is expected.",
                 )
             )
-        return cls(
-            (match["kind"] or kind).lower(), (match["namespace"] or namespace).lower(), match["name"].lower()
-        )
+        return cls((match["kind"] or kind).lower(), (match["namespace"] or namespace).lower(), match["name"].lower())
 
 
 @dataclass(frozen=True, order=True)
