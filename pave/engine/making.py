@@ -10,7 +10,7 @@ from pave.engine.work import Skipped, Work
 from pave.model.deployment import Deployment
 from pave.model.deployment_file import path_of
 from pave.model.diagnostics import Refused, error
-from pave.model.names import Ref, check_name, suggest_name
+from pave.model.names import Ref, check_name
 from pave.model.workload import SOURCE_IMAGE
 from pave.plan.desired import Made, owner_of
 from pave.request.access import standing
@@ -135,7 +135,7 @@ def _create(work: Work, intent: CreateComponent) -> dict[str, Any]:
 
 
 def _import(work: Work, intent: ImportComponent) -> dict[str, Any]:
-    name = check_name(intent.name or suggest_name(Path(intent.url.rstrip("/")).stem), "a component")
+    name = check_name(intent.name, "a component")
     new = name not in work.world.repositories.names() or work.interrupted("source", "")
     work.report(f"Fetching {intent.url}")
     commit = work.world.repositories.mirror(name, intent.url, work.cancel)

@@ -113,8 +113,7 @@ def check(world: World, request: Request) -> Candidate | None:
 def _check_names(intent: Intent) -> None:
     match intent:
         case CreateComponent() | ImportComponent():
-            if intent.name or isinstance(intent, CreateComponent):
-                check_name(intent.name, "a component")
+            check_name(intent.name, "a component")
         case CreateEnvironment() | DeleteEnvironment():
             check_name(intent.name, "an environment")
         case AddResource() | RemoveResource() | RestoreResource():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pave.engine.context import Context
 from pave.engine.operations import Operation
 from pave.engine.views import RunView
+from pave.model.names import suggest_name
 from pave.request.intent import CreateComponent, ImportComponent
 
 
@@ -63,7 +65,8 @@ def _new(context: Context, given: NewComponent) -> RunView:
 
 
 def _import(context: Context, given: ExistingRepository) -> RunView:
-    return context.ask(ImportComponent(given.url, given.name, given.owner, given.env))
+    name = given.name or suggest_name(PurePosixPath(given.url.rstrip("/")).stem)
+    return context.ask(ImportComponent(given.url, name, given.owner, given.env))
 
 
 def _templates(context: Context, _: Nothing) -> TemplateList:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
+from msgpack import ExtType
 from tf.iface import _validate_config as check_fields
 from tf.schema import Attribute, Schema
 from tf.types import Bool, Number, String, Unknown
@@ -19,6 +20,11 @@ from pave.model.names import Address
 
 State = dict[str, Any]
 T = TypeVar("T")
+
+
+def unknown(value: Any) -> bool:
+    """Whether Terraform does not know a value yet, or only something about it (a text's beginning, say)."""
+    return value is Unknown or isinstance(value, ExtType)
 
 
 class Resource:
@@ -47,7 +53,7 @@ class Resource:
         """Check a configuration; values that are not known yet are left alone."""
         schema = self.get_schema()
         check_fields(diags, type_name, config, schema.attributes, schema.block_types)
-        known = {key: value for key, value in config.items() if value is not None and value is not Unknown}
+        known = {key: value for key, value in config.items() if value is not None and not unknown(value)}
         if "address" in known:
             told(diags, lambda: resource_address(known), None)
         told(diags, lambda: self.check(known), None)
@@ -178,4 +184,4 @@ def _first_line(problem: Exception) -> str:
 
 
 def _known(planned: State) -> State:
-    return {key: None if value is Unknown else value for key, value in planned.items()}
+    return {key: None if unknown(value) else value for key, value in planned.items()}
