@@ -25,6 +25,7 @@ from pave.provider.trash import Removed
 _KIND = "bucket"
 _TRASH = "bucket-trash"
 _LET_IN_SECONDS = 10.0
+_TELL_AGAIN_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -118,14 +119,19 @@ class Buckets:
     def _let_in(self, address: Address, record: dict[str, str]) -> None:
         key = (_access_key(address), record["secret_key"])
         probe = f"/{record['bucket']}/.pave"
-        self.server.put_identity(_identity(address), key, record["bucket"])
         deadline = time.monotonic() + _LET_IN_SECONDS
+        self.server.put_identity(_identity(address), key, record["bucket"])
+        told = time.monotonic()
         # The first object of a bucket makes it room on the disk: better now than in an application's first request.
         while self.server.s3("PUT", probe, key, b"ready") != 200:
             if time.monotonic() > deadline:
                 raise Transient(
                     error("SeaweedFS does not let a new key in", address=str(address), remedy="It is tried again.")
                 )
+            if time.monotonic() - told > _TELL_AGAIN_SECONDS:
+                # A server that read its keys while two of them changed waits for 5 s, or for the next change.
+                self.server.put_identity(_identity(address), key, record["bucket"])
+                told = time.monotonic()
             time.sleep(0.02)
         self.server.s3("DELETE", probe, key)
 

@@ -67,9 +67,6 @@ class Queues:
         """Have the account, its user and its stream. Without `secret` the user gets a new password."""
         name, secret = identifier(wanted.address), secret or password()
         account = {"account": name, "user": name, "password": secret, "max_size": wanted.max_size}
-        with self.server.exclusive():
-            self.server.ground.inventory.put(KIND, str(wanted.address), account)
-            self.server.reload()
         config = StreamConfig(
             name=name,
             subjects=[wanted.address.resource, f"{wanted.address.resource}.>"],
@@ -87,7 +84,11 @@ class Queues:
             else:
                 await administration.update_stream(config)
 
-        self.server.ask(name, secret, stream)
+        # A stream that is made while another queue's reload happens can fail, so one goes after the other.
+        with self.server.exclusive():
+            self.server.ground.inventory.put(KIND, str(wanted.address), account)
+            self.server.reload()
+            self.server.ask(name, secret, stream)
         return self._describe(wanted, secret)
 
     def read(self, address: Address, secret: str | None = None) -> Queue | None:
@@ -121,8 +122,8 @@ class Queues:
             except NotFoundError:
                 return
 
-        self._ask_account(account["user"], account["password"], delete)
         with self.server.exclusive():
+            self._ask_account(account["user"], account["password"], delete)
             self.server.ground.inventory.remove(KIND, str(address))
             self.server.reload()
         shutil.rmtree(self.server.directory / "data" / "jetstream" / account["account"], ignore_errors=True)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from nats.aio.client import Client
+from nats.js.errors import ServiceUnavailableError
 
 from pave.apply.retry import Transient
 from pave.model.diagnostics import error
@@ -24,6 +26,7 @@ from pave.provider.servers.server import Ground, Record, Server
 KIND = "queue"
 ADMIN = "pave"
 _SECONDS = 5.0
+_ATTEMPTS = 60
 T = TypeVar("T")
 
 
@@ -82,7 +85,14 @@ class NatsServer(Server):
 
     def ask(self, user: str, password: str, act: Callable[[Client], Awaitable[T]]) -> T:
         """Run `act` with a connection of `user`; the server is started if need be."""
-        return self._run(self.ensure(), user, password, act)
+        for attempt in range(_ATTEMPTS):
+            try:
+                return self._run(self.ensure(), user, password, act)
+            except ServiceUnavailableError:  # an account that came with the last reload is not served at once
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                time.sleep(0.05)
+        raise AssertionError("unreachable")
 
     def _run(self, record: Record, user: str, password: str, act: Callable[[Client], Awaitable[T]]) -> T:
         async def connected() -> T:

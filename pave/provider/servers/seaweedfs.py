@@ -121,7 +121,8 @@ class SeaweedServer(Server):
         record = self.ensure()
         headers = {"Authorization": f"BEARER {_token(record['filer_key'])}", "Content-Type": "application/json"}
         path = f"/etc/iam/identities/{name}.json"
-        status = _request(record["filer_port"], method, path, headers, body.encode())
+        with self.exclusive():
+            status = _request(record["filer_port"], method, path, headers, body.encode())
         if status >= 300 and (method, status) != ("DELETE", 404):
             raise Transient(
                 error(f"SeaweedFS answered {status} to a change of keys", remedy="It is tried again by itself.")
