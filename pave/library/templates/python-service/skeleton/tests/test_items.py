@@ -11,7 +11,7 @@ from app.main import app
 pytestmark = pytest.mark.skipif("DATABASE_URL" not in os.environ, reason="DATABASE_URL is not set")
 
 
-@pytest.fixture(name="client")
+@pytest.fixture(name="client", scope="module")
 def started() -> Iterator[TestClient]:
     with TestClient(app) as client:
         yield client

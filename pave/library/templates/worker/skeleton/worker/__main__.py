@@ -39,7 +39,8 @@ async def main() -> None:
         except NothingThere:
             continue
         await work_on(message)
-    await connection.drain()
+    await connection.flush()
+    await connection.close()
     log.info("stopped")
 
 
