@@ -11,13 +11,15 @@ from pave.engine.making import made_of
 from pave.engine.work import Denied, Skipped, Work
 from pave.engine.world import World
 from pave.model.diagnostics import Refused, error
+from pave.model.environment import Environment
 from pave.model.names import Address, Ref
 from pave.model.snapshot import Snapshot
 from pave.plan.change import Action, Change, Plan
-from pave.plan.desired import Desired, desired, owner_of
+from pave.plan.desired import Desired, desired, environment_path, owner_of
 from pave.plan.stack import EMPTY, Stack, Surroundings, build
 from pave.plan.terraform import RootModule
 from pave.ports import Cancel, EngineChange, EnginePlan
+from pave.request.access import PLATFORM
 from pave.request.intent import Converge, Intent
 from pave.verdict.finding import Verdict
 from pave.verdict.guardrail import Subject, compile_all
@@ -36,6 +38,10 @@ class Candidate:
     snapshot: Snapshot
     desired: Desired
     edits: Mapping[str, bytes | None]
+
+    def environment(self, name: str) -> Environment | None:
+        """An environment as it would be, or as it was if it is to go."""
+        return self.snapshot.environments.get(name) or self.base.environments.get(name)
 
     @property
     def stacks(self) -> tuple[Address, ...]:
@@ -71,7 +77,10 @@ def plan(work: Work) -> dict[str, Any]:
         engine_plan, planned = plan_stack(world, found.snapshot, address, work.cancel)
         world.plans.put(work.run.id, planned, engine_plan)
         plans.append(planned)
-    work.run = world.runs.note(work.run, stacks=tuple(str(one.stack) for one in plans))
+    places = {one.stack.environment: found.environment(one.stack.environment) for one in plans}
+    known = {name: {"kind": one.kind, "owner": str(one.owner)} for name, one in places.items() if one}
+    noted = {**known, **work.run.result.get("environments", {})}
+    work.run = world.runs.note(work.run, stacks=tuple(str(one.stack) for one in plans), result={"environments": noted})
     return {
         "title": found.desired.title,
         "base": found.base.commit,
@@ -101,9 +110,17 @@ def plan_stack(world: World, snapshot: Snapshot, address: Address, cancel: Cance
 def resolve(world: World, snapshot: Snapshot, address: Address) -> Stack | None:
     """The stack as the repository says it, or None where it does not say it."""
     deployment = snapshot.deployments.get(address)
-    environment = snapshot.environments.get(address.environment)
-    if deployment is None or environment is None:
+    if deployment is None:
         return None
+    environment = snapshot.environments.get(address.environment)
+    if environment is None:
+        raise Refused(  # a slip in an environment's file must not look like the wish to remove all that is in it
+            error(
+                f"{address} is deployed to {address.environment}, which is not there or cannot be read",
+                remedy=f"Mend {environment_path(address.environment)}; `pave findings` says what is wrong.",
+                address=str(address),
+            )
+        )
     owner = owner_of(snapshot, address.component)
     around = Surroundings(environment, snapshot.modules, owner, world.domain)
     return build(deployment, world.snapshots.workload(deployment), around)
@@ -154,21 +171,29 @@ def judge(work: Work) -> dict[str, Any]:
     world = work.world
     found = candidate(world, work.run.request.intent, made_of(work))
     stored = [world.plans.get(work.run.id, Address.parse(one)) for one in work.output("plan").get("stacks", ())]
-    verdict = verdict_on(found, [one[0] for one in stored if one], work.run.request.actor)
+    noted = {
+        name: Environment(name, str(one["kind"]), Ref.parse(str(one["owner"]), kind="group"))
+        for name, one in work.run.result.get("environments", {}).items()
+    }
+    verdict = verdict_on(found, [one[0] for one in stored if one], work.run.request.actor, noted)
     work.run = world.runs.note(work.run, verdict=verdict.as_data())
     if not verdict.passes:
         raise Denied(verdict)
     return {"outcome": verdict.outcome.value, "findings": len(verdict.findings), "guardrails": verdict.guardrails}
 
 
-def verdict_on(found: Candidate, plans: Iterable[Plan], actor: Ref) -> Verdict:
-    """The judge's answer on plans, by the guardrails that the candidate says."""
+def verdict_on(
+    found: Candidate, plans: Iterable[Plan], actor: Ref, noted: Mapping[str, Environment] | None = None
+) -> Verdict:
+    """The judge's answer on plans, by the guardrails that the candidate says.
+
+    `noted` are environments as they were when the run began: it may have removed one since. One that
+    nobody knows any more is judged as strictly as there is, as production.
+    """
     subjects: list[Subject] = []
     for one in plans:
         name = one.stack.environment
-        environment = found.snapshot.environments.get(name) or found.base.environments.get(name)
-        if environment is None:
-            continue
+        environment = found.environment(name) or (noted or {}).get(name) or Environment(name, "production", PLATFORM)
         owner = owner_of(found.snapshot, one.stack.component) or owner_of(found.base, one.stack.component)
         subjects += subjects_of(one, environment, found.snapshot.deployments.get(one.stack), owner, actor)
     return give_verdict(subjects, compile_all(found.snapshot.guardrails.values()), found.snapshot.guardrails_digest)
