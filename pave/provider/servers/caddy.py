@@ -1,12 +1,14 @@
 """The router: Caddy in front of the workloads, configured through its admin API on a Unix socket.
 
-The whole configuration is made from the routes and loaded at once, so there is never half of one; requests in
-flight finish on the one they began with. What was loaded last is also what Caddy starts with. It serves
-plain HTTP on loopback and nothing else.
+The whole configuration is made from the routes and loaded at once, so there is never half of one, and what was
+loaded last is also what Caddy starts with. Loading closes idle connections of clients, though; so the port behind
+a route is not in the configuration but in a file that Caddy reads with each request, and to switch from one version
+to the next is to replace a file. It serves plain HTTP on loopback and nothing else.
 """
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import re
@@ -82,12 +84,17 @@ class Router(Server):
         """Have exactly the present routes in force. Raises `Transient` where Caddy does not take them."""
         with self.exclusive():
             port = int(self.ensure()["port"])
-            wanted = self._render(port)
-            if self._ask("GET", "/config/") == wanted:
-                return
-            content = json.dumps(wanted).encode()
-            self.ground.write(self._config, content)
-            self._ask("POST", "/load", content)
+            routes = self._routes()
+            wanted = self._render(port, routes)
+            self._write_ports(routes)
+            if self._ask("GET", "/config/") != wanted:
+                content = json.dumps(wanted).encode()
+                self.ground.write(self._config, content)
+                self._ask("POST", "/load", content)
+            current = {self._port_file(one, at).name for one in routes for at in range(len(one.upstreams))}
+            for path in self._ports.iterdir():
+                if path.name not in current:
+                    path.unlink(missing_ok=True)
 
     def metrics(self) -> str:
         """Caddy's metrics in Prometheus' text format, per host."""
@@ -100,7 +107,9 @@ class Router(Server):
         for folder in (self._socket.parent, self.logs):
             self.ground.folder(folder)
         self._socket.unlink(missing_ok=True)
-        self.ground.write(self._config, json.dumps(self._render(int(record["port"]))))
+        routes = self._routes()
+        self._write_ports(routes)
+        self.ground.write(self._config, json.dumps(self._render(int(record["port"]), routes)))
 
     def argv(self, record: Record) -> tuple[str, ...]:
         """Caddy with its configuration, confined."""
@@ -146,9 +155,25 @@ class Router(Server):
             )
         return content.decode() if text else json.loads(content or b"null")
 
-    def _render(self, port: int) -> dict[str, Any]:
+    @property
+    def _ports(self) -> Path:
+        return self.directory / "ports"
+
+    def _port_file(self, route: Route, at: int) -> Path:
+        """Holds the port of one replica behind a route."""
+        return self._ports / f"{hashlib.sha256(f'{route.host}{route.path}'.encode()).hexdigest()[:24]}.{at}"
+
+    def _write_ports(self, routes: Sequence[Route]) -> None:
+        self.ground.folder(self._ports)
+        for route in routes:
+            for at, port in enumerate(route.upstreams):
+                path = self._port_file(route, at)
+                if not path.exists() or path.read_text() != str(port):
+                    self.ground.write(path, str(port))
+
+    def _render(self, port: int, routes: Sequence[Route]) -> dict[str, Any]:
         """Caddy's configuration. Source of the format: caddyserver.com/docs/json."""
-        routes = sorted(self._routes(), key=lambda one: (one.host, -len(one.path), one.path))
+        routes = sorted(routes, key=lambda one: (one.host, -len(one.path), one.path))
         hosts = sorted({one.host for one in routes})
         loggers = {host: re.sub(r"[^a-z0-9]", "_", host) for host in hosts}
         return {
@@ -170,7 +195,7 @@ class Router(Server):
                                 "logger_names": {host: [loggers[host]] for host in hosts},
                                 "skip_unmapped_hosts": True,
                             },
-                            "routes": [*map(_route, routes), _answer(404, _NOBODY_HERE)],
+                            "routes": [*map(self._route, routes), _answer(404, _NOBODY_HERE)],
                         }
                     },
                 }
@@ -189,28 +214,29 @@ class Router(Server):
             "include": [f"http.log.access.{logger}"],
         }
 
-
-def _route(route: Route) -> dict[str, Any]:
-    match: dict[str, Any] = {"host": [route.host]}
-    path = route.path.rstrip("/")
-    if path:
-        match["path"] = [path, f"{path}/*"]
-    if not route.upstreams:
-        return {"match": [match], **_answer(503, _NOT_RUNNING % (route.host, route.stack))}
-    proxy = {
-        "handler": "reverse_proxy",
-        "upstreams": [{"dial": f"{LOOPBACK}:{port}"} for port in route.upstreams],
-        # A process that is being started again is waited for, and of several replicas another one is asked.
-        "load_balancing": {
-            "selection_policy": {"policy": "round_robin"},
-            "try_duration": f"{_RETRY_SECONDS}s",
-            "try_interval": "100ms",
-        },
-        # An idle connection to a process that is to go looks like a request in flight: it must not stay open for long.
-        "transport": {"protocol": "http", "keep_alive": {"idle_timeout": "300ms"}},
-        "stream_close_delay": "10s",
-    }
-    return {"match": [match], "handle": [proxy], "terminal": True}
+    def _route(self, route: Route) -> dict[str, Any]:
+        match: dict[str, Any] = {"host": [route.host]}
+        path = route.path.rstrip("/")
+        if path:
+            match["path"] = [path, f"{path}/*"]
+        if not route.upstreams:
+            return {"match": [match], **_answer(503, _NOT_RUNNING % (route.host, route.stack))}
+        proxy = {
+            "handler": "reverse_proxy",
+            "upstreams": [
+                {"dial": f"{LOOPBACK}:{{file.{self._port_file(route, at)}}}"} for at in range(len(route.upstreams))
+            ],
+            # A process that is being started again is waited for, and of several replicas another one is asked.
+            "load_balancing": {
+                "selection_policy": {"policy": "round_robin"},
+                "try_duration": f"{_RETRY_SECONDS}s",
+                "try_interval": "100ms",
+            },
+            # An idle connection to a process that is to go looks like a request in flight: it must not stay long.
+            "transport": {"protocol": "http", "keep_alive": {"idle_timeout": "300ms"}},
+            "stream_close_delay": "10s",
+        }
+        return {"match": [match], "handle": [proxy], "terminal": True}
 
 
 def _answer(status: int, body: str) -> dict[str, Any]:

@@ -162,10 +162,10 @@ def spec(version="1", *, args=(), address="dev/orders/workload", host="orders.de
 
 
 class Load:
-    """A small client that asks all the time and counts what failed."""
+    """A small client that asks all the time, over one connection or a new one each time, and counts what failed."""
 
-    def __init__(self, world, host):
-        self._world, self._host = world, host
+    def __init__(self, world, host, *, keep=False):
+        self._port, self._host, self._keep = world.router.port, host, keep
         self.failed, self.answered, self.seen = [], 0, set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work)
@@ -179,14 +179,21 @@ class Load:
         self._thread.join()
 
     def _work(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
         while not self._stop.is_set():
             try:
-                status, body = self._world.get(self._host)
-            except OSError as problem:
+                connection.request("GET", "/", headers={"Host": self._host})
+                answer = connection.getresponse()
+                status, body = answer.status, answer.read().decode()
+            except (OSError, http.client.HTTPException) as problem:
                 self.failed.append(repr(problem))
+                connection.close()
                 continue
+            if not self._keep:
+                connection.close()
             self.answered += 1
             self.seen.add(body)
             if status != 200:
                 self.failed.append(f"{status} {body}")
             time.sleep(0.002)
+        connection.close()
