@@ -22,7 +22,7 @@ from pathlib import Path
 
 from pave.adapters.build import node, python, static
 from pave.adapters.build.artifacts import ArtifactStore, Facts, Part
-from pave.adapters.build.interpreters import Interpreter, choose, installed_nodes, installed_pythons
+from pave.adapters.build.interpreters import Interpreter, Wanted, choose, installed_nodes, installed_pythons
 from pave.adapters.build.kitchen import Kitchen, Watch, failed
 from pave.adapters.build.layers import LayerStore
 from pave.adapters.build.recipe import APP, TOOLS, Files, Layer, Recipe
@@ -118,7 +118,7 @@ class SandboxBuilder:
         return replace(made, notes=(*notes, *made.notes))
 
     def _own_python(self) -> Interpreter:
-        return max(self.pythons, key=lambda one: (one.own, one.minor))
+        return choose(self.pythons, Wanted("python"))[0]
 
     def _tools(self, work: Path, recipe: Recipe) -> tuple[Mount, ...]:
         """Uv itself, and an npm that needs no folder of its own."""
@@ -185,8 +185,8 @@ class SandboxBuilder:
 
     def _shared_cache(self, tool: str) -> Path:
         folder = self._cache / (tool or "uv")
-        if not folder.exists():
-            folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._sandbox.user and folder.stat().st_uid != self._sandbox.user[0]:
             self._sandbox.give(folder)
         return folder
 
