@@ -9,11 +9,11 @@ from __future__ import annotations
 import hmac
 import json
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import pbkdf2_hmac, sha256
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -30,7 +30,7 @@ SIZES = {
     "medium": {"work_mem": "8MB", "temp_file_limit": "4GB", "statement_timeout": "15min"},
     "large": {"work_mem": "16MB", "temp_file_limit": "16GB", "statement_timeout": "30min"},
 }
-_ALL = "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database WHERE NOT datistemplate ORDER BY datname"
+_ALL_NOTES: LiteralString = "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database"
 
 
 @dataclass(frozen=True)
@@ -106,15 +106,19 @@ class Databases:
                 _drop_role(connection, name)
                 return
             aside = trash_name(address, int(when.timestamp()))
-            self._move(connection, (name, aside), _note(address, when))
+            self._move(connection, (name, aside), _note(_wanted(connection, name, address), when))
 
     def all(self) -> Sequence[Address]:
         """Addresses of all databases in use, sorted."""
-        return sorted(address for _, address, at in self._noted() if at is None)
+        return sorted(one.address for one in self.wanted())
+
+    def wanted(self) -> list[Wanted]:
+        """All databases in use as they were last wanted."""
+        return [wanted for _, wanted, at in self._noted() if at is None]
 
     def removed(self) -> Sequence[Removed]:
         """What waits in the trash, oldest first."""
-        found = [Removed(address, self.type, name, at) for name, address, at in self._noted() if at is not None]
+        found = [Removed(one.address, self.type, name, at) for name, one, at in self._noted() if at is not None]
         return sorted(found, key=lambda one: one.at)
 
     def restore(self, one: Removed) -> None:
@@ -125,10 +129,10 @@ class Databases:
             if _exists(connection, name):
                 now = datetime.now(UTC)
                 aside = trash_name(one.address, max(int(now.timestamp()), int(one.at.timestamp()) + 1))
-                self._move(connection, (name, aside), _note(one.address, now))
+                self._move(connection, (name, aside), _note(_wanted(connection, name, one.address), now))
             else:
                 _drop_role(connection, name)
-            self._move(connection, (one.name, name), _note(one.address), login=True)
+            self._move(connection, (one.name, name), _note(_wanted(connection, one.name, one.address)), login=True)
             if row is not None and row[0]:
                 connection.execute(
                     sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(name), sql.Literal(row[0]))
@@ -170,7 +174,7 @@ class Databases:
             connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, database))
             connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(database))
             connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
-            _comment(connection, name, _note(wanted.address))
+            _comment(connection, name, _note(wanted))
 
     def _move(
         self, connection: psycopg.Connection[Any], names: tuple[str, str], note: str, *, login: bool = False
@@ -188,17 +192,17 @@ class Databases:
             connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(new))
             connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(new))
 
-    def _noted(self) -> list[tuple[str, Address, datetime | None]]:
+    def _noted(self) -> list[tuple[str, Wanted, datetime | None]]:
         if self.server.record is None:
             return []
         with self.server.connect() as connection:
-            rows = connection.execute(_ALL).fetchall()
+            rows = connection.execute(f"{_ALL_NOTES} WHERE NOT datistemplate ORDER BY datname").fetchall()
         found = []
         for name, comment in rows:
             if comment and comment.startswith("{"):
                 note = json.loads(comment)
                 at = datetime.fromtimestamp(note["removed"], UTC) if "removed" in note else None
-                found.append((name, Address.parse(note["address"]), at))
+                found.append((name, _read_note(note), at))
         return found
 
 
@@ -223,9 +227,24 @@ def _drop_role(connection: psycopg.Connection[Any], name: str) -> None:
     connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
 
 
-def _note(address: Address, removed: datetime | None = None) -> str:
-    note: dict[str, Any] = {"address": str(address)}
+def _note(wanted: Wanted, removed: datetime | None = None) -> str:
+    note = {
+        "address": str(wanted.address),
+        "size": wanted.size,
+        "connections": wanted.connections,
+        "backup_days": wanted.backup_days,
+    }
     return json.dumps(note if removed is None else {**note, "removed": removed.timestamp()})
+
+
+def _read_note(note: Mapping[str, Any]) -> Wanted:
+    return Wanted(Address.parse(note["address"]), note["size"], note["connections"], note["backup_days"])
+
+
+def _wanted(connection: psycopg.Connection[Any], name: str, address: Address) -> Wanted:
+    """What a database's own note says; one without a note (made by hand, or half) is like any other."""
+    row = connection.execute(f"{_ALL_NOTES} WHERE datname = %s", (name,)).fetchone()
+    return _read_note(json.loads(row[1])) if row is not None and row[1] else Wanted(address)
 
 
 def _comment(connection: psycopg.Connection[Any], name: str, note: str) -> None:

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pave.model.names import Address
+from pave.provider.backups import Backups
 from pave.provider.buckets import Buckets
 from pave.provider.caches import Caches
 from pave.provider.databases import Databases
+from pave.provider.machine import Confiner
 from pave.provider.queues import Queues
 from pave.provider.servers.nats import NatsServer
 from pave.provider.servers.postgres import PostgresServer
@@ -84,6 +86,10 @@ class Services:
             "s3": self.buckets.all,
             "redis": self.caches.all,
         }
+
+    def backups(self, confiner: Confiner) -> Backups:
+        """Nightly dumps of databases, made by confined commands."""
+        return Backups(self.databases, confiner, self.ground.directory / "backups")
 
     @cached_property
     def trash(self) -> Trash:

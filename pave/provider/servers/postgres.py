@@ -128,7 +128,7 @@ class PostgresServer(Server):
             access=shlex.quote(str(self.directory / "pg_hba.conf")),
         )
         return self.ground.confine(
-            ("/usr/bin/sh", "-c", script), write=(self.directory, self.sockets), read=self._folders
+            ("/usr/bin/sh", "-c", script), write=(self.directory, self.sockets), read=self.folders
         )
 
     def answers(self, record: Record) -> bool:
@@ -166,7 +166,7 @@ class PostgresServer(Server):
         )
 
     @property
-    def _folders(self) -> tuple[Path, ...]:
+    def folders(self) -> tuple[Path, ...]:
         """The programs with what belongs to them; a wheel keeps its shared libraries beside the package."""
         tree = self.programs.parent
         libraries = tree.parent.with_name(f"{tree.parent.name}.libs")

@@ -23,11 +23,15 @@ def machine():
 
 
 @pytest.fixture(scope="session")
-def ground(tmp_path_factory, machine):
+def sandbox(tmp_path_factory):
+    return probe("", "nobody", tmp_path_factory.mktemp("etc"))
+
+
+@pytest.fixture(scope="session")
+def ground(tmp_path_factory, machine, sandbox):
     data = tmp_path_factory.mktemp("data")
     run = Path(tempfile.mkdtemp(prefix="pave-run-"))
     run.chmod(0o711)
-    sandbox = probe("", "nobody", data / "etc")
     yield Ground(
         data / "cloud",
         run,
