@@ -28,11 +28,10 @@ from pave.adapters.build.layers import LayerStore
 from pave.adapters.build.recipe import APP, TOOLS, Files, Layer, Recipe
 from pave.adapters.build.registries import Registries, masked, read_registries
 from pave.adapters.build.scratch import disk_full, megabytes, remove_tree, scratch
-from pave.adapters.sandbox import Sandbox
+from pave.adapters.sandbox import Mount, Sandbox
 from pave.model.diagnostics import Refused, error
 from pave.model.workload import SOURCE_IMAGE, Workload
 from pave.ports import Artifact, Cancel, Report
-from pave.provider.machine import Mount
 from pave.settings import Settings
 
 

@@ -15,11 +15,10 @@ from pathlib import Path
 from pave.adapters.build.recipe import APP, CACHE, Files, Step
 from pave.adapters.build.registries import Registries
 from pave.adapters.build.scratch import full, megabytes
-from pave.adapters.sandbox import Sandbox
+from pave.adapters.sandbox import Confinement, Mount, Sandbox
 from pave.apply.retry import Terminal
 from pave.model.diagnostics import Refused, error
 from pave.ports import Report
-from pave.provider.machine import Confinement, Mount
 
 MEMORY = 4 * 1024**3
 PROCESSES = 1024

@@ -23,6 +23,8 @@ _VENV = f"{APP}/.venv"
 _NO_WHEEL = (
     r"(?i)--no-build|building source distributions is disabled|no usable wheels|no wheels|marked as .?--only-binary"
 )
+_HOST = "${HOST:-0.0.0.0}"
+_LISTEN = f"{_HOST}:$PORT"
 _FIXED = {"PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "0", "PYTHONNOUSERSITE": "1"}
 _UV = {
     "UV_PYTHON_DOWNLOADS": "never",
@@ -249,15 +251,15 @@ def _processes(files: Files, named: frozenset[str]) -> dict[str, tuple[str, ...]
     wsgi = next(iter(sorted(path.parent.name for path in files.folder.glob("*/wsgi.py"))), "")
     if files.has("manage.py"):
         if wsgi and "gunicorn" in named:
-            return {"web": shell(f"gunicorn {wsgi}.wsgi")}
-        return {"web": shell("python manage.py runserver --noreload 0.0.0.0:$PORT")}
+            return {"web": shell(f"gunicorn {wsgi}.wsgi --bind {_LISTEN}")}
+        return {"web": shell(f"python manage.py runserver --noreload {_LISTEN}")}
     for name in ("main", "app", "server", "wsgi"):
         text = files.text(f"{name}.py")
         application = re.search(r"^(\w+)\s*(?::\s*\w+\s*)?=\s*(FastAPI|Starlette|Flask)\(", text, re.MULTILINE)
         if application and application[2] == "Flask" and "gunicorn" in named:
-            return {"web": shell(f"gunicorn {name}:{application[1]}")}
+            return {"web": shell(f"gunicorn {name}:{application[1]} --bind {_LISTEN}")}
         if application and application[2] != "Flask" and "uvicorn" in named:
-            return {"web": shell(f"uvicorn {name}:{application[1]} --host 0.0.0.0 --port $PORT")}
+            return {"web": shell(f"uvicorn {name}:{application[1]} --host {_HOST} --port $PORT")}
         if text:
             return {"web": ("python", f"{name}.py")}
     return {"web": (scripts[0],)} if len(scripts) == 1 and _is_package(files) else {}
