@@ -238,7 +238,8 @@ def _note(wanted: Wanted, removed: datetime | None = None) -> str:
 
 
 def _read_note(note: Mapping[str, Any]) -> Wanted:
-    return Wanted(Address.parse(note["address"]), note["size"], note["connections"], note["backup_days"])
+    said = {key: note[key] for key in ("size", "connections", "backup_days") if key in note}
+    return Wanted(Address.parse(note["address"]), **said)
 
 
 def _wanted(connection: psycopg.Connection[Any], name: str, address: Address) -> Wanted:
