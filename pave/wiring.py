@@ -333,6 +333,10 @@ class _Sessions:
     def __init__(self, credentials: PostgresCredentials) -> None:
         self._credentials = credentials
 
+    def invite(self, principal: Principal) -> str:
+        """A one-time secret that signs `principal` in."""
+        return self._credentials.issue("link", principal.actor, sorted(principal.scopes), _LINK_SECONDS)
+
     def exchange(self, one_time: str) -> str | None:
         """A new session for a valid login link."""
         principal = self._credentials.check("link", one_time)

@@ -6,6 +6,7 @@ refused here already, before anything is sent.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import enum
 import inspect
@@ -17,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
+from urllib.parse import quote
 
 import typer
 import yaml
@@ -108,8 +110,8 @@ def _command(operation: Operation[Any, Any]) -> Callable[..., None]:
         switches = {name: given.pop(name, None) for name in ("as_json", "dry_run", "wait", "key")}
         values = _values(operation, given)
         session: Session = ctx.find_object(Session) or Session()
-        with guarded(json_wanted=bool(switches["as_json"])):
-            _ask(session.client(), operation, values, switches)
+        with guarded(json_wanted=bool(switches["as_json"])), contextlib.closing(session.client()) as client:
+            _ask(client, operation, values, switches)
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {one.name: one.annotation for one in parameters}
@@ -215,7 +217,8 @@ def _ask(client: Client, operation: Operation[Any, Any], values: dict[str, Any],
     method, _, path = operation.rest.partition(" ")
     fields = operation.input.model_fields
     for name in re.findall(r"{(\w+)(?::\w+)?}", path):
-        text = str(values.pop(fields[name].alias or name))
+        default = fields[name].get_default(call_default_factory=True)
+        text = quote(str(values.pop(fields[name].alias or name, default)), safe="/:")
         path = re.sub(rf"{{{name}(?::\w+)?}}", text.replace("\\", "\\\\"), path)
     in_query = method in ("GET", "DELETE")
     query = {"dry_run": "true"} if switches["dry_run"] else {}
@@ -315,8 +318,8 @@ def _completion(name: str) -> Callable[[str], list[str]] | None:
 
     def complete(incomplete: str) -> list[str]:
         try:
-            client = Session().client()
-            stacks = client.call("GET", "/overview")["stacks"]
+            with contextlib.closing(Session().client()) as client:
+                stacks = client.call("GET", "/overview")["stacks"]
         except (Unreachable, Refusal, KeyError, TypeError):
             return []
         found = sorted({str(one[parts[name]]) for one in stacks})

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from pave.cli import render
 from pave.cli.client import alive, data_directory
-from pave.cli.commands import FAILED, Session
+from pave.cli.commands import FAILED, Session, guarded
 from pave.doors.presence import Presence, Ready, find
 from pave.model.diagnostics import Refused
 from pave.settings import Settings
@@ -21,9 +21,10 @@ MACHINE = "This machine"
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Give `app` the commands `up`, `down` and `doctor`."""
+    """Give `app` the commands `up`, `down`, `login` and `doctor`."""
     app.command("up", rich_help_panel=MACHINE, short_help="Start Pave on this machine")(up)
     app.command("down", rich_help_panel=MACHINE, short_help="Stop Pave and all that it runs")(down)
+    app.command("login", rich_help_panel=MACHINE, short_help="Print a link that signs a browser in once")(login)
     app.command("doctor", rich_help_panel=MACHINE, short_help="Which programs are used, and what is missing")(doctor)
 
 
@@ -60,6 +61,20 @@ def down(ctx: typer.Context) -> None:
 
         there = wiring.stop(settings)
         out.print(Text("Pave is down. Its data stays." if there else "Pave did not run here."))
+
+
+def login(
+    ctx: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,  # noqa: FBT002 — an option
+) -> None:
+    """Print a link that signs a browser in to the portal, once."""
+    session = ctx.find_object(Session) or Session()
+    with guarded(json_wanted=as_json), contextlib.closing(session.client()) as client:
+        answer = client.call("POST", "/login-links")
+    if as_json:
+        render.as_json(answer)
+    else:
+        print(answer["url"])
 
 
 def doctor(

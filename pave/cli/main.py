@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from pave import __version__
-from pave.cli import local
+from pave.cli import demo, local
 from pave.cli.commands import Session, add_commands
 from pave.engine.operations import Operation
 
@@ -18,7 +18,7 @@ EPILOG = """[bold]Start here[/bold]
 
 \b
   [cyan]pave up[/cyan]                                        the platform on this machine
-  [cyan]pave new orders --template python-service[/cyan]      a service from a template, live
+  [cyan]pave new orders --template python-service[/cyan]      a service, live
   [cyan]pave add orders db --type postgres --env dev[/cyan]   a database for it
   [cyan]pave status dev/orders[/cyan]                         how it is, and why
 
@@ -52,13 +52,14 @@ def build(operations: Sequence[Operation[Any, Any]]) -> typer.Typer:
         token: Annotated[
             str, typer.Option("--token", envvar="PAVE_TOKEN", help="A token for it.", show_default=False)
         ] = "",
-        _version: Annotated[
+        _version: Annotated[  # noqa: FBT002 — an option
             bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
         ] = False,
     ) -> None:
         ctx.obj = Session(data, url, token)
 
     local.add_commands(app)
+    demo.add_command(app)
     add_commands(app, operations)
     return app
 

@@ -47,6 +47,9 @@ Authenticate = Callable[[str], Principal | None]
 class Sessions(Protocol):
     """Browser sessions: a one-time link becomes a cookie."""
 
+    def invite(self, principal: Principal) -> str:
+        """A one-time secret that signs `principal` in."""
+
     def exchange(self, one_time: str) -> str | None:
         """A new session for a login link that is valid, and worthless from now on."""
 

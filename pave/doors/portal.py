@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from pave.doors.gate import COOKIE, Sessions
+from pave.doors.problem import Problem
 from pave.engine.views import Overview, StackView, ago, duration, mark
 from pave.ports import Principal
 
@@ -54,7 +55,7 @@ def short_ref(ref: object) -> str:
 def routes(
     overview: Callable[[Principal], Overview], sessions: Sessions, openapi: Callable[[], Mapping[str, Any]]
 ) -> list[BaseRoute]:
-    """The portal's routes: `/`, `/login`, `/api`, `/api/v1/openapi.json` and `/assets/…`."""
+    """The portal's routes: `/`, `/login`, `/api/v1/login-links`, `/api`, `/api/v1/openapi.json` and `/assets/…`."""
     pages = _environment()
 
     async def home(request: Request) -> Response:
@@ -77,6 +78,15 @@ def routes(
         )
         return response
 
+    async def invite(request: Request) -> Response:
+        principal: Principal | None = request.state.principal
+        # A session must not be able to prolong itself, so only a token makes links.
+        if principal is None or "authorization" not in request.headers:
+            said = Problem("unauthenticated", "A login link is made with a bearer token.", "Use pave login.")
+            return said.response(request.state.request_id)
+        one_time = await run_in_threadpool(sessions.invite, principal)
+        return JSONResponse({"url": f"{str(request.base_url).rstrip('/')}/login?token={one_time}"}, status_code=201)
+
     async def reference(_: Request) -> Response:
         document = openapi()
         template = pages.get_template("reference.html")
@@ -87,7 +97,8 @@ def routes(
 
     return [
         Route("/", home),
-        Route("/login", login),
+        Route("/login", login, methods=["GET"]),
+        Route("/api/v1/login-links", invite, methods=["POST"]),
         Route("/api", reference),
         Route("/api/v1/openapi.json", machine_readable),
         Mount("/assets", StaticFiles(directory=HERE / "assets")),

@@ -93,6 +93,10 @@ class FakeSessions:
         self.links = {"once": DANA}
         self.sessions: dict[str, Principal] = {}
 
+    def invite(self, principal: Principal) -> str:
+        self.links["again"] = principal
+        return "again"
+
     def exchange(self, one_time: str) -> str | None:
         principal = self.links.pop(one_time, None)
         if principal is None:

@@ -102,7 +102,8 @@ def _fault(page: Mapping[str, Any], problem: ValidationError) -> Fault:
     rule: Any = problem.validator_value
     match problem.validator:
         case "required":
-            missing = [name for name in rule if name not in problem.instance]
+            instance: Any = problem.instance
+            missing = [name for name in rule if name not in instance]
             names = ", ".join(missing)
             how = " ".join(f"--set {name}=…" for name in missing if name not in ALWAYS_GIVEN)
             return Fault(f"{path + ': ' if path else ''}{names} is needed", f"Give it: {how or names}.", path=path)

@@ -266,3 +266,9 @@ def test_doctor_says_what_a_setting_breaks(tmp_path: Path) -> None:
     result = pave(tmp_path, "doctor", PAVE_CADDY="/nowhere/caddy")
     assert result.exit_code == 1
     assert "/nowhere/caddy is not a program" in result.output
+
+
+def test_login_prints_a_link_that_signs_in(data: Path, running: Running) -> None:
+    result = pave(data, "login")
+    assert result.exit_code == 0
+    assert result.stdout.strip() == f"{running.url}/login?token=again"

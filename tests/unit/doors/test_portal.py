@@ -118,3 +118,15 @@ def test_the_api_page_documents_every_operation(client: TestClient) -> None:
         assert operation.summary in page
         for name, info in operation.input.model_fields.items():
             assert f"<code>{info.alias or name}</code>" in page
+
+
+def test_a_token_makes_a_login_link_and_a_session_does_not(client: TestClient) -> None:
+    signed_in(client)
+    own = {"Origin": "http://localhost"}
+    assert client.post("/api/v1/login-links", headers=own).status_code == 401
+    client.cookies.clear()
+    assert client.post("/api/v1/login-links", headers={"Authorization": "Bearer bad"}).status_code == 401
+    made = client.post("/api/v1/login-links", headers={"Authorization": "Bearer good"})
+    assert made.status_code == 201
+    assert client.get(made.json()["url"]).status_code == 200
+    assert client.get("/").status_code == 200
