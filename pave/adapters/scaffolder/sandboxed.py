@@ -18,13 +18,12 @@ from typing import Any
 
 import yaml
 
-from pave.adapters.sandbox import Sandbox, interpreter_mounts
+from pave.adapters.sandbox import Confinement, Mount, Sandbox, interpreter_mounts
 from pave.apply.retry import Terminal
 from pave.model.diagnostics import Diagnostic, Refused, Source, error
 from pave.model.template import Template, TemplateStep
 from pave.model.tree import Tree
 from pave.ports import Rendered
-from pave.provider.machine import Confinement, Mount
 
 SECONDS = 60.0
 MEMORY = 1024**3
