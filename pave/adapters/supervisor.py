@@ -72,8 +72,10 @@ class SupervisorMachine:
         with self._alone(name):
             info = self._info(name)
             same = self._read(self._private(name)) == private and self._read(self._public(name)) == public
-            if info and same and self._record(name).get("digest") == _digest(program):
+            # Without a record it was launched a moment ago and is about to read the very file that was compared.
+            if info and same and self._record(name).get("digest", _digest(program)) == _digest(program):
                 if info["statename"] not in (*_RUNNING, "BACKOFF"):
+                    self._record_path(name).unlink(missing_ok=True)
                     self._call("startProcess", name, _DO_NOT_WAIT)
                 return
             if info:

@@ -50,6 +50,7 @@ def test_a_program_runs_as_defined_until_it_is_removed(machine, tmp_path):
 def test_the_same_definition_changes_nothing_and_another_one_restarts_only_its_own(machine, tmp_path):
     one, two = sleeper(tmp_path / "logs" / "one", "one"), sleeper(tmp_path / "logs" / "two", "two")
     machine.ensure(one)
+    machine.ensure(one)
     machine.ensure(two)
     assert waits(one.log, "up")
     assert waits(two.log, "up")
@@ -80,6 +81,7 @@ def test_a_stopped_program_stays_stopped_until_it_is_ensured(machine, tmp_path):
     assert machine.programs() == ["sleeper"]
     machine.ensure(program)
     assert waits(program.log, "up\nup")
+    assert machine.state("sleeper").restarts == 0
 
 
 def test_a_program_that_cannot_run_says_why(machine, tmp_path):

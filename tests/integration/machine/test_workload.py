@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import DIGEST, Load, spec
+from small_world import DIGEST, Load, spec
 
 from pave.apply.retry import Terminal
 from pave.model.diagnostics import Refused
