@@ -224,8 +224,14 @@ class Cloud(Protocol):
     def trash(self) -> Sequence[Mapping[str, Any]]:
         """Removed resources that can still be restored: address, type, removed_at, until."""
 
-    def restore(self, address: Address) -> None:
-        """Bring the newest removed copy of `address` back under its own name. Raises `Refused`."""
+    def restore(self, address: Address, backup: datetime | None = None) -> None:
+        """Bring the newest removed copy of `address` back, or what is there to a backup of it. Raises `Refused`."""
+
+    def backups(self, address: Address) -> Sequence[datetime]:
+        """The times of the backups that are kept of `address`, oldest first."""
+
+    def tidy(self, now: datetime) -> Sequence[Address]:
+        """Take the backups that are due, delete what was kept long enough; the addresses backed up."""
 
 
 class Cipher(Protocol):

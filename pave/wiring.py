@@ -55,6 +55,7 @@ from pave.doors import presence, site, state
 from pave.doors.presence import Ready
 from pave.engine.catalog import CatalogProjection
 from pave.engine.context import Context
+from pave.engine.housekeeping import Housekeeper
 from pave.engine.operations import Call
 from pave.engine.reconciler import Reconciler
 from pave.engine.registry import OPERATIONS
@@ -234,6 +235,7 @@ class Platform:
         )
         self.worker = Worker(self.world)
         self.reconciler = Reconciler(self.world, self.settings.resync_seconds)
+        self.housekeeper = Housekeeper(self.world)
 
     def work(self) -> None:
         """Begin to carry out runs and to look for differences."""
@@ -242,6 +244,8 @@ class Platform:
         self._closing.callback(self.queue.close)
         self.reconciler.start()
         self._closing.callback(self.reconciler.close)
+        self.housekeeper.start()
+        self._closing.callback(self.housekeeper.close)
 
     def close(self) -> None:
         """Stop what `open` and `work` began, newest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from pave.apply.retry import ApplyError, Stale
@@ -78,7 +79,7 @@ def _carry_out(work: Work, planned: Plan, engine_plan: EnginePlan, snapshot: Sna
     world, stack = work.world, planned.stack
     intent = work.run.request.intent
     if isinstance(intent, RestoreResource):
-        world.cloud.restore(intent.address)
+        world.cloud.restore(intent.address, datetime.fromisoformat(intent.backup) if intent.backup else None)
     resolved = None if planned.destroy else resolve(world, snapshot, stack)
     root = resolved.root if resolved else EMPTY
     applied: Applied | None = None

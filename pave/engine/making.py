@@ -9,7 +9,7 @@ from typing import Any
 from pave.engine.work import Skipped, Work
 from pave.model.deployment import Deployment
 from pave.model.deployment_file import path_of
-from pave.model.diagnostics import Refused, error
+from pave.model.diagnostics import Refused, Unknown, error
 from pave.model.names import Ref, check_name
 from pave.model.workload import SOURCE_IMAGE
 from pave.plan.desired import Made, owner_of
@@ -80,6 +80,8 @@ def made_of(work: Work) -> Made:
     if isinstance(intent, Rollback):
         return Made(earlier=_earlier(work, intent))
     if isinstance(intent, RestoreResource):
+        if intent.backup:
+            return Made(trashed_type=_backed_up(work, intent))
         kept = [one for one in world.cloud.trash() if one["address"] == str(intent.address)]
         if not kept:
             raise Refused(
@@ -92,6 +94,22 @@ def made_of(work: Work) -> Made:
             )
         return Made(trashed_type=str(kept[0]["type"]))
     return Made()
+
+
+def _backed_up(work: Work, intent: RestoreResource) -> str:
+    """The type of the resource whose backup was named. Raises `Unknown` where there is no such backup."""
+    kept = [one.isoformat() for one in work.world.cloud.backups(intent.address)]
+    stack = work.world.stacks.resources(intent.address.stack)
+    there = next((one for one in stack if one.address == intent.address), None)
+    if intent.backup not in kept or there is None:
+        raise Unknown(
+            error(
+                f"There is no backup of {intent.address} from {intent.backup}",
+                remedy=f"Kept are: {', '.join(kept) or 'none'}.",
+                address=str(intent.address),
+            )
+        )
+    return there.type
 
 
 def clean_up(work: Work) -> None:

@@ -6,10 +6,12 @@ It reads and never repairs: the reconciler decides what to do about what it says
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from pave.model.names import Address
 from pave.observe.health import Health, Status
+from pave.provider.backups import Backups
 from pave.provider.machine import ProgramState
 from pave.provider.readiness import listens
 from pave.provider.routes import WORKLOAD, Routes, serving_ports
@@ -28,10 +30,12 @@ class LocalCloud:
         workloads: Workloads,
         routes: Routes,
         trash: Trash,
+        backups: Backups,
         others: Sequence[Present] = (),
         kinds: frozenset[str] = frozenset({"workload"}),
     ) -> None:
-        self._workloads, self._routes, self._trash, self._others = workloads, routes, trash, tuple(others)
+        self._workloads, self._routes, self._trash, self._backups = workloads, routes, trash, backups
+        self._others = tuple(others)
         self.kinds = kinds
 
     def health(self, stack: Address) -> Mapping[Address, Health]:
@@ -66,9 +70,21 @@ class LocalCloud:
         """Removed resources that can still be restored."""
         return self._trash.all()
 
-    def restore(self, address: Address) -> None:
-        """Bring the newest removed copy of `address` back under its own name. Raises `Refused`."""
-        self._trash.restore(address)
+    def restore(self, address: Address, backup: datetime | None = None) -> None:
+        """Bring the newest removed copy of `address` back, or what is there to a backup of it. Raises `Refused`."""
+        if backup is None:
+            self._trash.restore(address)
+        else:
+            self._backups.restore(address, backup)
+
+    def backups(self, address: Address) -> Sequence[datetime]:
+        """The times of the backups that are kept, oldest first."""
+        return self._backups.all(address)
+
+    def tidy(self, now: datetime) -> Sequence[Address]:
+        """Take the backups that are due, delete what was kept long enough."""
+        self._trash.purge(now)
+        return self._backups.take_due(now)
 
     def _workload(self, one: WorkloadState) -> Health:
         if not one.revision:

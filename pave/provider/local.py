@@ -65,6 +65,7 @@ class Local:
             self.workloads,
             self.routes,
             self.trash,
+            self.services.backups(sandbox),
             tuple(kinds.values()),
             frozenset({*kinds, "workload"}),
         )

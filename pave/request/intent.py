@@ -65,9 +65,10 @@ class RemoveResource:
 
 @dataclass(frozen=True)
 class RestoreResource:
-    """Bring a removed database or bucket back with its data."""
+    """Bring a removed database or bucket back with its data; with `backup` (ISO time), a database to that state."""
 
     address: Address
+    backup: str = ""
 
 
 @dataclass(frozen=True)

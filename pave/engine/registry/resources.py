@@ -61,6 +61,18 @@ class OneResource(BaseModel):
     address: str = Field(description="environment/component/resource, such as dev/orders/db.")
 
 
+class RestoredResource(OneResource):
+    """What is to come back: the newest removed copy, or the state of a backup."""
+
+    backup: str = Field("", description="A backup's time, as `pave backups` lists it; the trash by default.")
+
+
+class Backups(BaseModel):
+    """The backups of a database, oldest first."""
+
+    backups: list[str]
+
+
 class Credentials(BaseModel):
     """How to reach a resource. It holds secrets: asking for it is recorded."""
 
@@ -107,8 +119,13 @@ def _remove(context: Context, given: OneResource) -> RunView:
     return context.ask(RemoveResource(Address.parse(given.address)))
 
 
-def _restore(context: Context, given: OneResource) -> RunView:
-    return context.ask(RestoreResource(Address.parse(given.address)))
+def _restore(context: Context, given: RestoredResource) -> RunView:
+    return context.ask(RestoreResource(Address.parse(given.address), given.backup))
+
+
+def _backups(context: Context, given: OneResource) -> Backups:
+    kept = context.world.cloud.backups(Address.parse(given.address))
+    return Backups(backups=[one.isoformat() for one in kept])
 
 
 def _connect(context: Context, given: OneResource) -> Credentials:
@@ -196,9 +213,20 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         summary="Bring a removed database or bucket back with its data",
         rest="POST /resources/{address:path}/restore",
         cli="restore {address}",
-        input=OneResource,
+        input=RestoredResource,
         handler=_restore,
         **_WRITE,
+    ),
+    Operation(
+        name="resource.backups",
+        summary="The backups that are kept of a database",
+        rest="GET /resources/{address:path}/backups",
+        cli="backups {address}",
+        input=OneResource,
+        output=Backups,
+        handler=_backups,
+        scopes=("stack:read",),
+        read_only=True,
     ),
     Operation(
         name="resource.remove",
