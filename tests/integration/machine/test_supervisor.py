@@ -11,7 +11,7 @@ import pytest
 
 from pave.adapters.supervisor import SupervisorMachine
 from pave.model.diagnostics import Refused
-from pave.provider.machine import Program
+from pave.ports.machine import Program
 
 
 def waits(log, text, seconds=10.0):
@@ -87,8 +87,11 @@ def test_a_stopped_program_stays_stopped_until_it_is_ensured(machine, tmp_path):
 def test_a_program_that_cannot_run_says_why(machine, tmp_path):
     machine.ensure(Program("broken", ("/no/such/program",), tmp_path / "logs" / "broken"))
     assert waits(tmp_path / "logs" / "broken", "No such file")
+    deadline = time.monotonic() + 10
+    while "backoff" not in machine.state("broken").detail and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "Exited too quickly" in machine.state("broken").detail
     assert not machine.state("broken").running
-    assert "backoff" in machine.state("broken").detail
 
 
 def test_definitions_and_secrets_are_for_their_owner_only(machine, tmp_path):
