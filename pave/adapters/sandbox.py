@@ -26,7 +26,7 @@ from pathlib import Path
 from pave.adapters.subprocesses import Command, Result, find, run
 from pave.apply.retry import Cancelled, Terminal
 from pave.model.diagnostics import Refused, error
-from pave.provider.machine import Confinement, Mount
+from pave.ports.machine import Confinement, Mount
 
 __all__ = ["HOME", "Confinement", "Mount", "Sandbox", "confined", "handed_over", "interpreter_mounts", "probe"]
 

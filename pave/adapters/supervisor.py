@@ -34,7 +34,7 @@ from pave.adapters.sandbox import confined
 from pave.adapters.subprocesses import PATH, Command, daemon
 from pave.apply.retry import Transient
 from pave.model.diagnostics import Refused, error
-from pave.provider.machine import Program, ProgramState
+from pave.ports.machine import Program, ProgramState
 
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,200}$")
 _LONGEST_SOCKET = 100

@@ -17,7 +17,7 @@ from pave.model.diagnostics import Refused, error
 from pave.model.names import Address
 from pave.provider.databases import Databases
 from pave.provider.identifiers import identifier, password
-from pave.provider.machine import Confinement, Confiner, Mount
+from pave.ports.machine import Confinement, Confiner, Mount
 from pave.provider.servers.postgres import ADMIN
 from pave.provider.trash import Removed
 

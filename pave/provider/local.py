@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from pave.provider.cloud import LocalCloud
 from pave.provider.containers import Artifacts
-from pave.provider.machine import Confiner
+from pave.ports.machine import Confiner
 from pave.provider.routes import Routes
 from pave.provider.serve import ProviderServer
 from pave.provider.servers.caddy import Router

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pave.provider.machine import Machine
+from pave.ports.machine import Machine
 from pave.provider.servers.ports import LOOPBACK
 
 _ENDED = ("backoff", "exited", "fatal")

@@ -18,7 +18,7 @@ from pave.provider.backups import Backups
 from pave.provider.buckets import Buckets
 from pave.provider.caches import Caches
 from pave.provider.databases import Databases
-from pave.provider.machine import Confiner
+from pave.ports.machine import Confiner
 from pave.provider.queues import Queues
 from pave.provider.servers.nats import NatsServer
 from pave.provider.servers.postgres import PostgresServer

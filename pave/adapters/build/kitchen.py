@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pave.adapters.build.recipe import APP, CACHE, Files, Step
-from pave.adapters.build.registries import Registries
+from pave.adapters.build.registries import Registries, masked
 from pave.adapters.build.scratch import full, megabytes
 from pave.adapters.sandbox import Confinement, Mount, Sandbox
 from pave.apply.retry import Terminal
@@ -58,9 +58,10 @@ class Kitchen:
             return None
         self.report(f"$ {step.name}")
         said: list[str] = []
+        secrets = sorted(self.registries.secrets, key=len, reverse=True)
 
         def hear(line: str) -> None:
-            said.append(line)
+            said.append(masked(line, secrets))
             del said[:-200]
             if line.strip():
                 self.report(f"  {line}")

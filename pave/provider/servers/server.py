@@ -20,7 +20,7 @@ from typing import Any
 from pave.apply.retry import Terminal, Transient
 from pave.model.diagnostics import error
 from pave.provider.inventory import Inventory, write_private
-from pave.provider.machine import Confine, Machine, Program
+from pave.ports.machine import Confine, Machine, Program
 from pave.provider.servers.ports import listener, taken
 
 Record = Mapping[str, Any]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pave.adapters.sandbox import confined, handed_over
-from pave.provider.machine import Program, ProgramState
+from pave.ports.machine import Program, ProgramState
 
 
 class DirectMachine:

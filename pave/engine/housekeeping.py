@@ -1,0 +1,48 @@
+"""Housekeeping: backups that are due, trash that was kept long enough.
+
+It runs beside the reconciler, slowly; what it misses in one round it does in the next.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from pave.engine.world import World
+
+FIRST_SECONDS = 60.0
+ROUND_SECONDS = 600.0
+_log = logging.getLogger(__name__)
+
+
+class Housekeeper:
+    """Tidies up a minute after the start, and then every ten minutes."""
+
+    def __init__(self, world: World, first: float = FIRST_SECONDS, seconds: float = ROUND_SECONDS) -> None:
+        self._world = world
+        self._waits = (first, seconds)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._rounds, name="pave-housekeeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop after the round that is on."""
+        self._stop.set()
+        self._thread.join(timeout=30)
+
+    def tidy(self) -> None:
+        """One round."""
+        for address in self._world.cloud.tidy(self._world.clock.now()):
+            self._world.events.emit("resource.backed-up", str(address))
+
+    def _rounds(self) -> None:
+        wait, following = self._waits
+        while not self._stop.wait(wait):
+            wait = following
+            try:
+                self.tidy()
+            except Exception:  # noqa: BLE001 — one bad round must not end all later ones
+                _log.exception("A round of housekeeping failed; the next one tries again")

@@ -1,0 +1,87 @@
+"""The ports: how the engine sees the world. Each has a conformance suite that every adapter passes.
+
+Conventions: times are aware UTC datetimes, sizes are bytes, durations are seconds. Adapters raise the
+errors of `pave.apply.retry` (they decide what happens next) or `Refused` (someone must change the input).
+"""
+
+from __future__ import annotations
+
+from pave.ports.cloud import (
+    Cloud,
+)
+from pave.ports.effects import (
+    Cancel,
+    Cipher,
+    Clock,
+    Report,
+)
+from pave.ports.engines import (
+    Applied,
+    Engine,
+    EngineChange,
+    EnginePlan,
+    Holder,
+    StateLock,
+    States,
+    StateVersion,
+)
+from pave.ports.making import (
+    Artifact,
+    Builder,
+    Rendered,
+    Scaffolder,
+)
+from pave.ports.records import (
+    Builds,
+    Catalog,
+    Credentials,
+    Event,
+    Events,
+    Plans,
+    Principal,
+    Queue,
+    ResourceRecord,
+    Runs,
+    StackRecord,
+    Stacks,
+)
+from pave.ports.repositories import (
+    Commit,
+    PlatformRepository,
+    Repositories,
+)
+
+__all__ = [
+    "Applied",
+    "Artifact",
+    "Builder",
+    "Builds",
+    "Cancel",
+    "Catalog",
+    "Cipher",
+    "Clock",
+    "Cloud",
+    "Commit",
+    "Credentials",
+    "Engine",
+    "EngineChange",
+    "EnginePlan",
+    "Event",
+    "Events",
+    "Holder",
+    "Plans",
+    "PlatformRepository",
+    "Principal",
+    "Queue",
+    "Rendered",
+    "Report",
+    "Repositories",
+    "ResourceRecord",
+    "Runs",
+    "Scaffolder",
+    "StackRecord",
+    "Stacks",
+    "StateLock",
+    "StateVersion",
+    "States",
+]

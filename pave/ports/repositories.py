@@ -1,0 +1,74 @@
+"""Git as the engine sees it: the platform repository that is the truth, and the repositories of services."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from pave.model.tree import Tree
+from pave.ports.effects import Cancel
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit. `trailers` are the `Key: value` lines that end the message."""
+
+    id: str
+    message: str
+    author: str
+    at: datetime
+    trailers: Mapping[str, str] = field(default_factory=dict)
+
+
+class PlatformRepository(Protocol):
+    """The bare repository that is the truth. Only Pave writes its `main`, one change at a time."""
+
+    def head(self) -> str:
+        """The commit id of `main`."""
+
+    def tree(self, commit: str = "") -> Tree:
+        """The files at `commit`, or at the head."""
+
+    def commit(self, base: str, edits: Mapping[str, bytes | None], message: str, author: str) -> str:
+        """Write `edits` (None deletes) on top of `base`; return the new commit id.
+
+        If `main` moved since `base` and the same paths were not touched, the edits are laid on the new
+        head; if one was, `apply.retry.Moved` is raised. The message carries its trailers.
+        """
+
+    def log(self, path: str = "", limit: int = 50) -> Sequence[Commit]:
+        """Newest first; with `path`, only commits that changed it."""
+
+    def last_changes(self, paths: Collection[str], commit: str = "") -> Mapping[str, str]:
+        """For each path the newest commit, up to `commit` or the head, that changed it."""
+
+
+class Repositories(Protocol):
+    """The repositories of services, bare, hardened against what a stranger may put into one."""
+
+    def names(self) -> Sequence[str]:
+        """All of them, sorted."""
+
+    def create(self, name: str, files: Mapping[str, bytes], message: str, author: str) -> str:
+        """Ensure a repository whose `main` holds `files`; return the commit id. The same call again is harmless."""
+
+    def mirror(self, name: str, url: str, cancel: Cancel) -> str:
+        """Ensure a mirror of a path or Git URL and bring it up to date; return the default branch's commit."""
+
+    def resolve(self, name: str, revision: str = "") -> Commit:
+        """The commit a branch, tag or id names (empty: the default branch). Raises `Refused`."""
+
+    def tree(self, name: str, commit: str) -> Tree:
+        """The files at a commit."""
+
+    def export(self, name: str, commit: str, directory: Path) -> None:
+        """Write the regular files of a commit to `directory`, which is new or empty; it is filled wholly or not at all.
+
+        A link that stays inside the repository becomes a copy of its target; others, and submodules, are refused.
+        """
+
+    def remove(self, name: str) -> None:
+        """Ensure that there is no such repository."""
