@@ -65,7 +65,7 @@ def provision_8_against_terraform(runs: int) -> Pairs:
 
 
 def environment_ready(runs: int) -> Pairs:
-    """A new environment with a service, a database and a queue, artifact at hand: until it answers through the router."""
+    """A new environment with service, database and queue, artifact at hand: until it answers through the router."""
     with platform() as running:
         running.run("POST", "/components", {"name": "orders", "template": "python-service"})
         running.run("POST", "/resources", {"component": "orders", "name": "events", "type": "queue"})
@@ -103,5 +103,3 @@ def _provision(running: Running, component: str) -> float:
     outputs = {one["name"]: running.credentials(f"dev/{component}/{one['name']}") for one in EIGHT}
     clients.use_all([(str(one["type"]), outputs[str(one["name"])]["outputs"]) for one in EIGHT])
     return time.monotonic() - began
-
-

@@ -66,7 +66,7 @@ class Running:
 
 
 def start(data: Path, **variables: str) -> Running:
-    """`pave up` on `data`; returns when it is ready. `ready_seconds` is from the process's start to its first answer."""
+    """`pave up` on `data`, until it is ready. `ready_seconds` is from the process's start to its first answer."""
     environment = {**os.environ, "PAVE_PORT": "0", "PAVE_ROUTER_PORT": "0", **variables}
     began = time.monotonic()
     log = (data.parent / f"{data.name}.log").open("ab")

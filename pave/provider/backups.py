@@ -15,9 +15,9 @@ from psycopg import sql
 from pave.apply.retry import Transient
 from pave.model.diagnostics import Refused, error
 from pave.model.names import Address
+from pave.ports.machine import Confinement, Confiner, Mount
 from pave.provider.databases import Databases
 from pave.provider.identifiers import identifier, password
-from pave.ports.machine import Confinement, Confiner, Mount
 from pave.provider.servers.postgres import ADMIN
 from pave.provider.trash import Removed
 

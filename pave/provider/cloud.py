@@ -11,8 +11,8 @@ from typing import Any
 
 from pave.model.names import Address
 from pave.observe.health import Health, Status
-from pave.provider.backups import Backups
 from pave.ports.machine import ProgramState
+from pave.provider.backups import Backups
 from pave.provider.readiness import listens
 from pave.provider.routes import WORKLOAD, Routes, serving_ports
 from pave.provider.trash import Trash

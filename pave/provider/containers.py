@@ -16,8 +16,8 @@ from typing import Protocol
 from pave.model.diagnostics import Refused, error
 from pave.model.names import Address
 from pave.ports import Artifact
-from pave.provider.inventory import write_private
 from pave.ports.machine import Confinement, Mount
+from pave.provider.inventory import write_private
 from pave.provider.servers.ports import LOOPBACK
 from pave.provider.workload_spec import ContainerSpec, FileSpec, WorkloadSpec
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from pave.ports.machine import Confiner
 from pave.provider.cloud import LocalCloud
 from pave.provider.containers import Artifacts
-from pave.ports.machine import Confiner
 from pave.provider.routes import Routes
 from pave.provider.serve import ProviderServer
 from pave.provider.servers.caddy import Router

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pave.model.names import Address
+from pave.ports.machine import Confiner
 from pave.provider.backups import Backups
 from pave.provider.buckets import Buckets
 from pave.provider.caches import Caches
 from pave.provider.databases import Databases
-from pave.ports.machine import Confiner
 from pave.provider.queues import Queues
 from pave.provider.servers.nats import NatsServer
 from pave.provider.servers.postgres import PostgresServer

@@ -19,9 +19,9 @@ from typing import Any
 from pave.apply.retry import Terminal
 from pave.model.diagnostics import Diagnostic, error
 from pave.model.names import Address
+from pave.ports.machine import Confinement, Confiner, Machine, Program, ProgramState
 from pave.provider.containers import Artifacts, Housing, Image, Volumes
 from pave.provider.inventory import Inventory
-from pave.ports.machine import Confinement, Confiner, Machine, Program, ProgramState
 from pave.provider.readiness import Check, await_idle, wait
 from pave.provider.routes import WORKLOAD, Routes
 from pave.provider.servers.ports import taken

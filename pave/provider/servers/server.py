@@ -19,8 +19,8 @@ from typing import Any
 
 from pave.apply.retry import Terminal, Transient
 from pave.model.diagnostics import error
-from pave.provider.inventory import Inventory, write_private
 from pave.ports.machine import Confine, Machine, Program
+from pave.provider.inventory import Inventory, write_private
 from pave.provider.servers.ports import listener, taken
 
 Record = Mapping[str, Any]
