@@ -5,10 +5,8 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from alembic import command
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine
 
-from pave.adapters.postgres import database
 from pave.adapters.postgres.events import PostgresEvents
 from pave.adapters.postgres.queue import PostgresQueue
 from pave.adapters.postgres.runs import PostgresRuns
@@ -146,19 +144,3 @@ def test_the_queue_runs_each_once_and_one_subject_in_order(records: Engine) -> N
     assert ended.wait(10)
     queue.close()
     assert done == ["run_2", "run_0", "run_1"]
-
-
-def test_migrations_go_up_and_down(database_url: str) -> None:
-    engine = database.connect(database_url, size=2)
-    database.migrate(engine)
-    database.migrate(engine)
-    tables = set(inspect(engine).get_table_names())
-    assert {"runs", "steps", "stacks", "events"} <= tables
-    config = database.migrations()
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, "base")
-    assert set(inspect(engine).get_table_names()) <= {"alembic_version"}
-    with engine.connect() as connection:
-        assert connection.execute(text("SELECT count(*) FROM alembic_version")).scalar() == 0
-    engine.dispose()
