@@ -242,8 +242,7 @@ class SupervisorMachine:
         password = secrets.token_urlsafe(24)
         _write(self.directory / "password", password.encode())
         _write(self.directory / "supervisord.conf", self._configuration(password))
-        code = "from supervisor.supervisord import main; main()"
-        argv = (sys.executable, "-c", code, "-c", str(self.directory / "supervisord.conf"))
+        argv = (sys.executable, "-P", "-m", "pave.adapters.supervise", "-c", str(self.directory / "supervisord.conf"))
         # supervisord leaves for the background by itself, and not before its socket is open.
         status = daemon(Command(argv, self.directory, {"PATH": PATH, "LC_ALL": "C.UTF-8"}, seconds=30.0), self._log)
         if status or not self._answers():

@@ -165,3 +165,21 @@ def test_names_that_could_mean_something_else_are_refused(machine, tmp_path, nam
 def test_a_socket_path_that_is_too_long_is_refused_at_once(tmp_path):
     with pytest.raises(Refused, match="too long"):
         SupervisorMachine(tmp_path, tmp_path / ("x" * 90), tmp_path)
+
+
+def test_the_supervisor_rests_when_nothing_happens(machine, sandbox, tmp_path):
+    """It once spun for ever: a program that closed its stdin had got the number of a connection long gone."""
+    for number in range(6):
+        argv = sandbox.server(("/usr/bin/sleep", "600"))
+        machine.ensure(Program(f"closed{number}", argv, tmp_path / f"{number}.log"))
+        for _ in range(5):
+            machine.state(f"closed{number}")
+    pid = int((tmp_path / "machine" / "supervisord.pid").read_text())
+
+    def used():
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    before = used()
+    time.sleep(1.5)
+    assert used() - before < 0.4
