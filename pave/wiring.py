@@ -304,10 +304,10 @@ class Platform:
         )
         caddy = Path(settings.caddy or Path(sysconfig.get_path("scripts"), "caddy"))
         options = Options(programs, caddy, settings.router_port, settings.trash_days)
-        local = Local(self.base.ground("cloud"), self.base.sandbox, self.builder, options)
-        self._provider = local.serve(self.base.places.run / "provider" / "socket")
+        self.local = Local(self.base.ground("cloud"), self.base.sandbox, self.builder, options)
+        self._provider = self.local.serve(self.base.places.run / "provider" / "socket")
         self._closing.callback(self._provider.stop)
-        return local.cloud
+        return self.local.cloud
 
     def _free_what_the_dead_held(self) -> None:
         """Only one server works on this data, and it is this one: whoever held something on this host is dead."""
