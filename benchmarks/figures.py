@@ -41,7 +41,7 @@ def memory_idle(runs: int) -> Pairs:
     for _ in range(runs):
         with platform() as running:
             time.sleep(10)
-            supervisor = int((running.data / "run" / "supervisor" / "supervisord.pid").read_text())
+            supervisor = int((running.data / "supervisor" / "supervisord.pid").read_text())
             yield proportional_bytes(family(running.process.pid) | family(supervisor)) / 1e6, None
 
 

@@ -24,9 +24,8 @@ from rich.live import Live
 from rich.text import Text
 
 from pave.cli import render
-from pave.cli.client import Client, target
+from pave.cli.client import Client, Refusal, target
 from pave.cli.commands import FAILED, Session
-from pave.cli.golden_path import STEPS, TEARDOWN, Tour, failure
 from pave.cli.local import MACHINE, refusals
 from pave.doors.presence import Ready
 from pave.settings import Settings
@@ -55,7 +54,7 @@ class Timeline:
             yield done
             done["ok"] = True
         except Exception as problem:  # noqa: BLE001 — a demo says what did not hold and goes on
-            done["detail"] = failure(problem)
+            done["detail"] = _reason(problem)
         done["seconds"] = round(time.monotonic() - began, 3)
         self.steps.append(done)
         self.current = ""
@@ -119,6 +118,8 @@ def _serve(data: Path, timeline: Timeline, *, once: bool) -> None:
 
 def _visit(data: Path, timeline: Timeline, said: Ready, once: bool) -> None:  # noqa: FBT001 — a thread's arguments
     """Walk all steps, then show the timeline; with `once` take all away and end the server."""
+    from pave.cli.golden_path import STEPS, TEARDOWN, Tour  # noqa: PLC0415 — real clients: heavy, and only here
+
     out = render.console()
     folder = Path(tempfile.mkdtemp(prefix="pave-visitor-"))
     tour = Tour(Client(target(data, "", "")), folder)
@@ -142,6 +143,13 @@ def _visit(data: Path, timeline: Timeline, said: Ready, once: bool) -> None:  # 
         shutil.rmtree(folder, ignore_errors=True)
         if once:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _reason(problem: Exception) -> str:
+    """Why a step did not hold, in one line."""
+    if isinstance(problem, Refusal):
+        return ". ".join(part.rstrip(".") for part in (str(problem), problem.problem.get("remedy", "")) if part)
+    return str(problem).split("\n", 1)[0] or type(problem).__name__
 
 
 def _tell(out: Console, timeline: Timeline) -> None:

@@ -16,7 +16,7 @@ import httpx
 import psycopg
 import pygit2
 
-from pave.cli.client import Client, Refusal
+from pave.cli.client import Client
 
 EIGHT = [
     {"name": f"{name}{number}", "type": type_}
@@ -227,10 +227,3 @@ def _commit(folder: Path, text: str) -> None:
     visitor = pygit2.Signature("A visitor", "visitor@example.invalid", int(time.time()), 0)
     parents = [] if repository.head_is_unborn else [repository.head.target]
     repository.create_commit("HEAD", visitor, visitor, f"Say {text}\n", repository.index.write_tree(), parents)
-
-
-def failure(problem: Exception) -> str:
-    """Why a step did not hold, in one line."""
-    if isinstance(problem, Refusal):
-        return ". ".join(part.rstrip(".") for part in (str(problem), problem.problem.get("remedy", "")) if part)
-    return str(problem).split("\n", 1)[0] or type(problem).__name__

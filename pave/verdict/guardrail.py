@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import cel
-
 from pave.model.diagnostics import Diagnostic, error
 from pave.model.guardrail import Example, Guardrail
 from pave.model.names import Address
@@ -35,8 +33,10 @@ class Subject:
     data: Mapping[str, Any]
 
     @cached_property
-    def context(self) -> cel.Context:
+    def context(self) -> Any:
         """One CEL context for all rules: converting the data is what costs, not the evaluation."""
+        import cel  # noqa: PLC0415 — see _compile
+
         return cel.Context(variables=dict(self.data))
 
 
@@ -104,6 +104,8 @@ def compile_all(rules: Iterable[Guardrail]) -> tuple[Compiled, ...]:
 
 
 def _compile(rule: Guardrail) -> Compiled:
+    import cel  # noqa: PLC0415 — it loads its own command line, 0.1 s that no other command should wait for
+
     try:
         return Compiled(rule, cel.compile(rule.require))
     except Exception as problem:  # noqa: BLE001 — see Compiled.ask
