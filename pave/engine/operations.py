@@ -10,12 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from pave.model.names import Ref
 
 In = TypeVar("In", bound=BaseModel)
 Out = TypeVar("Out", bound=BaseModel)
+
+
+class Nothing(BaseModel):
+    """The input of an operation that needs none."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context
-from pave.engine.operations import Operation
+from pave.engine.operations import Nothing, Operation
 from pave.engine.views import RunView
 from pave.model.names import suggest_name
 from pave.request.intent import CreateComponent, ImportComponent
@@ -52,12 +52,6 @@ class TemplateList(BaseModel):
     """All templates."""
 
     templates: list[TemplateView]
-
-
-class Nothing(BaseModel):
-    """No input."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 def _new(context: Context, given: NewComponent) -> RunView:

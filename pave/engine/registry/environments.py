@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context
-from pave.engine.operations import Operation
+from pave.engine.operations import Nothing, Operation
 from pave.engine.views import EnvironmentView, RunView
 from pave.request.intent import CreateEnvironment, DeleteEnvironment
 
@@ -29,12 +29,6 @@ class OneEnvironment(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(description="The environment.")
-
-
-class Nothing(BaseModel):
-    """No input."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class EnvironmentList(BaseModel):

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from pave.engine.context import Context
-from pave.engine.operations import Operation
+from pave.engine.operations import Nothing, Operation
 from pave.verdict.guardrail import compile_all, run_examples
-
-
-class Nothing(BaseModel):
-    """No input."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class GuardrailView(BaseModel):

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from pave.engine.context import Context
-from pave.engine.operations import Operation
+from pave.engine.operations import Nothing, Operation
 from pave.engine.registry import stacks
 from pave.engine.views import EnvironmentView, Overview
 from pave.request.access import standing
-
-
-class Nothing(BaseModel):
-    """No input."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Who(BaseModel):

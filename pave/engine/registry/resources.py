@@ -8,7 +8,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context
-from pave.engine.operations import Operation
+from pave.engine.operations import Nothing, Operation
 from pave.engine.views import RunView
 from pave.model.conventions import variables_for
 from pave.model.diagnostics import Forbidden, Unknown, error
@@ -80,12 +80,6 @@ class Credentials(BaseModel):
     type: str
     outputs: dict[str, Any] = Field(description="All outputs of the resource, the sensitive ones too.")
     variables: dict[str, str] = Field(description="The same as the variables that programs read.")
-
-
-class Nothing(BaseModel):
-    """No input."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Kept(BaseModel):
