@@ -81,6 +81,7 @@ class Reconciler:
 
     def sweep(self) -> int:
         """Wake every run that has not ended and that nobody holds. Returns how many."""
+        self._world.queue.tidy()
         lost = self._world.runs.abandoned()
         for run in lost:
             self._world.queue.push(run.id, run.subject)

@@ -98,6 +98,9 @@ class Queue(Protocol):
     def push(self, run: str, subject: str, delay: float = 0.0) -> None:
         """Have `run` carried out, one at a time per subject, `delay` seconds from now; twice is once."""
 
+    def tidy(self) -> None:
+        """Forget the jobs of workers that died, so that their subjects are not blocked."""
+
 
 class Plans(Protocol):
     """Stored plans; the engine's part is encrypted."""

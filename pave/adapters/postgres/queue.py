@@ -57,6 +57,11 @@ class PostgresQueue:
         with self._engine.begin() as connection:
             connection.execute(text("DELETE FROM procrastinate_jobs WHERE status = 'doing'"))
 
+    def tidy(self) -> None:
+        """Forget the jobs of workers that died: Procrastinate prunes a worker that is silent for 30 s, not its job."""
+        with self._engine.begin() as connection:
+            connection.execute(text("DELETE FROM procrastinate_jobs WHERE status = 'doing' AND worker_id IS NULL"))
+
     def work(self, carry_out: Callable[[str], None], threads: int) -> None:
         """Start workers: `carry_out(run)` is called in up to `threads` threads until `close`."""
         ready = threading.Event()
