@@ -106,7 +106,10 @@ class Router(Server):
             raise ValueError(f"{self._socket} is too long for a Unix socket")
         for folder in (self._socket.parent, self.logs):
             self.ground.folder(folder)
-        self._socket.unlink(missing_ok=True)
+        if self._runs() and not self._socket.exists():
+            self.ground.machine.stop(self.name)  # nobody can speak to it any more: it is started anew
+        if not self._runs():
+            self._socket.unlink(missing_ok=True)
         routes = self._routes()
         self._write_ports(routes)
         self.ground.write(self._config, json.dumps(self._render(int(record["port"]), routes)))
