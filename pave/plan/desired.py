@@ -213,7 +213,8 @@ def _create_environment(intent: CreateEnvironment, snapshot: Snapshot, made: Mad
                 source=Source(environment_path(name)),
             )
         )
-    environment = Environment(name, parent.kind, made.owner or parent.owner, inherits=parent.name)
+    # What it does not say it inherits, also what is done about drift.
+    environment = Environment(name, parent.kind, made.owner or parent.owner, inherits=parent.name, drift="")
     edits: dict[str, bytes | None] = {environment_path(name): write_environment(environment)}
     stacks = []
     for component in intent.components:
