@@ -86,8 +86,8 @@ def _read_file(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
     try:
-        filed = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as problem:
+        filed = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise Refused(error(f"{path} is not valid TOML: {problem}", remedy="Correct the file.")) from problem
     known = {one.name for one in fields(Settings)} - {"sources", "data"}
     unknown = sorted(set(filed) - known)
@@ -102,9 +102,12 @@ def _read_file(path: Path) -> Mapping[str, Any]:
 
 
 def _convert(name: str, value: Any, kind: type[Any], source: str) -> Any:
-    if kind is int and not isinstance(value, int):
-        try:
-            return int(value)
-        except (TypeError, ValueError) as problem:
-            raise Refused(error(f"{name} must be a whole number, but {source} says {value!r}")) from problem
-    return Path(value) if issubclass(kind, Path) else kind(value)
+    """Variables are text, so text that reads as a number is one; nothing else is taken for what it is not."""
+    wanted = "a whole number" if kind is int else "text"
+    if kind is int and isinstance(value, str) and value.strip().removeprefix("-").isdecimal():
+        return int(value)
+    if kind is not int and isinstance(value, str | Path):
+        return Path(value) if issubclass(kind, Path) else str(value)
+    if kind is int and type(value) is int:
+        return value
+    raise Refused(error(f"{name} must be {wanted}, but {source} says {value!r}", remedy="Correct it there."))
