@@ -44,16 +44,22 @@ class Overlay:
 
     def id(self, path: str) -> str:
         """The id Git would give a file; for a folder with edits below it, one that differs from every other."""
+        path = path.strip("/")
         if path in self._edits:
             data = self._edits[path]
-            return (
-                "" if data is None else hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
-            )
-        touched = sorted(one for one in self._edits if one.startswith(f"{path}/"))
+            return "" if data is None else _hash(b"blob %d\0" % len(data) + data)
+        touched = sorted(one for one in self._edits if not path or one.startswith(f"{path}/"))
         below = self._below.id(path)
         if not touched:
             return below
-        return hashlib.sha1("\0".join([below, *map(self.id, touched)]).encode(), usedforsecurity=False).hexdigest()
+        if next(self.paths(path), None) is None:
+            return ""
+        # The names count too: the same bytes in another file are another folder.
+        return _hash("\0".join([below, *(f"{one}={self.id(one)}" for one in touched)]).encode())
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
 
 
 class Snapshots:
