@@ -80,6 +80,7 @@ _SOCKET_ROOM = 60
 _YEAR = 365 * 24 * 3600.0
 _LINK_SECONDS = 15 * 60.0
 _DATABASE = "pave"
+_END_SECONDS = 45.0
 _log = logging.getLogger("pave")
 
 
@@ -381,7 +382,9 @@ def stop(settings: Settings) -> bool:
     if found is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(found.pid, signal.SIGTERM)
-        _await_end(found.pid, 30.0)
+            if not _ended(found.pid, _END_SECONDS):
+                os.kill(found.pid, signal.SIGKILL)  # the next start finds whatever that cut off
+                _ended(found.pid, 5.0)
     there = found is not None or bool(base.machine.programs())
     with _alone(settings.data):
         base.machine.shutdown(last=[ControlPostgres.name])
@@ -440,14 +443,15 @@ def _listen(settings: Settings) -> socket.socket:
         ) from problem
 
 
-def _await_end(pid: int, seconds: float) -> None:
+def _ended(pid: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
-            return
+            return True
         time.sleep(0.05)
+    return False
 
 
 def library_files() -> Mapping[str, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pave.apply.retry import ApplyError, Stale
@@ -79,7 +80,7 @@ def _carry_out(work: Work, planned: Plan, engine_plan: EnginePlan, snapshot: Sna
     world, stack = work.world, planned.stack
     intent = work.run.request.intent
     if isinstance(intent, RestoreResource):
-        world.cloud.restore(intent.address, datetime.fromisoformat(intent.backup) if intent.backup else None)
+        _restore(work, intent)
     resolved = None if planned.destroy else resolve(world, snapshot, stack)
     root = resolved.root if resolved else EMPTY
     applied: Applied | None = None
@@ -94,6 +95,23 @@ def _carry_out(work: Work, planned: Plan, engine_plan: EnginePlan, snapshot: Sna
         world.stacks.put_resources(stack, _records(resolved, applied))
     _applied(work, planned, snapshot, snapshot.deployments[stack])
     return {"serial": applied.serial if applied else planned.serial}
+
+
+def _restore(work: Work, intent: RestoreResource) -> None:
+    """Bring back the copy that was the newest one when it was first tried: twice would swap it away again."""
+    address, cloud = intent.address, work.world.cloud
+    step = work.steps.get(("restore", str(address)))
+    if step is not None and step.state is StepState.DONE:
+        return
+    kept = [str(one["removed_at"]) for one in cloud.trash() if one["address"] == str(address)]
+    chosen = str(step.output["removed_at"]) if step else max(kept, default="")
+    journal = partial(work.world.runs.journal, work.run, "restore", str(address), position=_POSITION)
+    journal(StepState.RUNNING, output={"removed_at": chosen})
+    if intent.backup:
+        cloud.restore(address, datetime.fromisoformat(intent.backup))
+    elif step is None or chosen in kept:
+        cloud.restore(address)
+    journal(StepState.DONE, output={"removed_at": chosen})
 
 
 def _check_bindings(work: Work, planned: Plan, snapshot: Snapshot) -> None:

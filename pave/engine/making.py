@@ -83,6 +83,8 @@ def made_of(work: Work) -> Made:
         if intent.backup:
             return Made(trashed_type=_backed_up(work, intent))
         kept = [one for one in world.cloud.trash() if one["address"] == str(intent.address)]
+        if not kept and work.run.stacks:
+            return Made()  # an earlier attempt was cut off after it had brought it back
         if not kept:
             raise Refused(
                 error(
@@ -115,8 +117,16 @@ def _backed_up(work: Work, intent: RestoreResource) -> str:
 def clean_up(work: Work) -> None:
     """Take away the repository that a failed creation made, unless the platform already knows the component."""
     made = work.output("source")
-    if made.get("new") and not work.output("record"):
-        work.world.repositories.remove(made["repository"])
+    if made.get("new"):
+        _unless_known(work, made["repository"])
+
+
+def _unless_known(work: Work, name: str) -> None:
+    """Take a repository away that no component is registered with and no stack runs from."""
+    snapshot = work.world.snapshots.current()
+    registered = Ref("location", "default", name) in snapshot.entities
+    if not registered and all(one.repository != name for one in snapshot.deployments.values()):
+        work.world.repositories.remove(name)
 
 
 def _create(work: Work, intent: CreateComponent) -> dict[str, Any]:
@@ -157,6 +167,15 @@ def _import(work: Work, intent: ImportComponent) -> dict[str, Any]:
     new = name not in work.world.repositories.names() or work.interrupted("source", "")
     work.report(f"Fetching {intent.url}")
     commit = work.world.repositories.mirror(name, intent.url, work.cancel)
+    try:
+        return {"new": new, "url": intent.url, **_taken_in(work, intent, name, commit)}
+    except Refused:
+        if new:
+            _unless_known(work, name)
+        raise
+
+
+def _taken_in(work: Work, intent: ImportComponent, name: str, commit: str) -> dict[str, Any]:
     inspection = work.world.snapshots.inspection(name, commit)
     for finding in inspection.findings:
         work.report(str(finding))
@@ -169,8 +188,6 @@ def _import(work: Work, intent: ImportComponent) -> dict[str, Any]:
     return {
         "repository": name,
         "commit": commit,
-        "new": new,
-        "url": intent.url,
         "workload": _workload_path(work, name, commit),
         "owner": str(team) if team else "",
     }
