@@ -4,7 +4,7 @@ PYTHON ?= python3
 ARGS ?=
 ONLY ?=
 
-.PHONY: setup demo test unit lint types bench clean
+.PHONY: setup demo test unit lint bench docs lock clean
 .DEFAULT_GOAL := demo
 
 setup: .venv/.ready
@@ -32,6 +32,9 @@ lint: setup ## style, layers, types
 
 bench: setup ## one JSON line a figure; ONLY=provision.8 chooses
 	$(PY) -m benchmarks $(ONLY)
+
+docs: setup ## the pages that are made from the code
+	$(PY) docs/reference.py
 
 lock: ## resolve the pinned versions again; names no registry and no address
 	.venv/bin/uv pip compile --quiet --all-extras --generate-hashes --no-emit-index-url --no-emit-find-links \
