@@ -64,10 +64,19 @@ def candidate(world: World, intent: Intent, wanted: Any) -> Candidate:
     return Candidate(base, after, granted, edits)
 
 
+def _candidate_of(work: Work) -> Candidate:
+    """What the run wants. Once its commit is made, Git says it: computed again, "remove it" would find nothing."""
+    recorded = work.output("record")
+    if not recorded.get("commit"):
+        return candidate(work.world, work.run.request.intent, made_of(work))
+    now = work.world.snapshots.current()
+    return Candidate(now, now, Desired(str(recorded.get("title", "")), tuple(map(Address.parse, work.run.stacks))), {})
+
+
 def plan(work: Work) -> dict[str, Any]:
     """Ask the engine what would change in each stack that the intent reaches, and keep its answer."""
-    intent, world = work.run.request.intent, work.world
-    found = candidate(world, intent, made_of(work))
+    world = work.world
+    found = _candidate_of(work)
     # A run that was interrupted after its commit finds no edits any more, but its stacks are known.
     addresses = {*found.stacks, *map(Address.parse, work.run.stacks)}
     plans = []
@@ -169,7 +178,7 @@ def _action(actions: list[tuple[str, ...]]) -> Action:
 def judge(work: Work) -> dict[str, Any]:
     """One verdict over all planned changes; what it does not allow ends the run here."""
     world = work.world
-    found = candidate(world, work.run.request.intent, made_of(work))
+    found = _candidate_of(work)
     stored = [world.plans.get(work.run.id, Address.parse(one)) for one in work.output("plan").get("stacks", ())]
     noted = {
         name: Environment(name, str(one["kind"]), Ref.parse(str(one["owner"]), kind="group"))
@@ -206,7 +215,7 @@ def record(work: Work) -> dict[str, Any]:
         raise Skipped("Git says so already")
     for commit in world.platform.log(limit=50):
         if commit.trailers.get(RECORDED_BY) == run.id:
-            return {"commit": commit.id}
+            return {"commit": commit.id, "title": commit.message.split("\n", 1)[0]}
     found = candidate(world, run.request.intent, made_of(work))
     if not found.edits:
         raise Skipped("Git says so already")
@@ -215,7 +224,7 @@ def record(work: Work) -> dict[str, Any]:
     message = f"{found.desired.title}\n\nPave-Actor: {run.request.actor}\n{RECORDED_BY}: {run.id}\n"
     commit_id = world.platform.commit(found.base.commit, found.edits, message, run.request.actor.short)
     work.emit("repository.changed", "platform", commit=commit_id, title=found.desired.title)
-    return {"commit": commit_id}
+    return {"commit": commit_id, "title": found.desired.title}
 
 
 def summary(planned: Plan) -> dict[str, Any]:
