@@ -360,6 +360,7 @@ def serve(settings: Settings, ready: Callable[[Ready], None]) -> None:
     Raises `AlreadyRunning`, or `Refused` for what cannot be started.
     """
     began = time.monotonic()
+    _log_at(settings.log_level)
     base = Base(settings)
     with _alone(settings.data):
         base.machine.attach()
@@ -389,6 +390,14 @@ def stop(settings: Settings) -> bool:
     with _alone(settings.data):
         base.machine.shutdown(last=[ControlPostgres.name])
     return there
+
+
+def _log_at(level: str) -> None:
+    """Pave's own log at `level`, to stderr; of the libraries only what is wrong."""
+    if level.upper() not in logging.getLevelNamesMapping():
+        raise Refused(error(f"log_level cannot be {level!r}", remedy="One of: DEBUG, INFO, WARNING, ERROR, CRITICAL."))
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("pave").setLevel(level.upper())
 
 
 def _serve_until_signal(server: site.Server, platform: Platform, ready: Callable[[Ready], None], began: float) -> None:
