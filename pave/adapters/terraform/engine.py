@@ -140,14 +140,15 @@ class TerraformEngine:
         configuration = self._folder / "terraform.rc"
         if not configuration.exists():
             write_private(configuration, b"disable_checkpoint = true\n")
-        given = environ.get("TF_CLI_CONFIG_FILE")  # a mirror that somebody configured
+        given = environ.get("TF_CLI_CONFIG_FILE", "")  # a mirror that somebody configured, perhaps for another user
+        usable = os.access(given, os.R_OK) and Path(given).is_file()
         return {
             "PATH": os.defpath,
             # A registry that does not answer is said so in seconds, not in minutes.
             "TF_REGISTRY_CLIENT_TIMEOUT": "5",
             "TF_REGISTRY_DISCOVERY_RETRY": "0",
             **{name: value for name, value in environ.items() if _PASSED_ON.fullmatch(name)},
-            "TF_CLI_CONFIG_FILE": str(given if given and Path(given).is_file() else configuration),
+            "TF_CLI_CONFIG_FILE": given if usable else str(configuration),
             "HOME": str(home),
             "CHECKPOINT_DISABLE": "1",
             "TF_IN_AUTOMATION": "1",
