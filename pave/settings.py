@@ -41,7 +41,7 @@ class Settings:
     trash_days: int = field(
         default=7, metadata={"about": "Days for which a removed database or bucket can be restored"}
     )
-    log_level: str = field(default="INFO", metadata={"about": "How much Pave says in its own log"})
+    log_level: str = field(default="INFO", metadata={"about": "How much Pave says in its own log, logs/server.log"})
     terraform: str = field(default="", metadata={"about": "A terraform or tofu program; empty: Terraform in process"})
     postgres: str = field(default="", metadata={"about": "Folder with PostgreSQL's programs; empty: the bundled ones"})
     nats_server: str = field(default="", metadata={"about": "The nats-server program; empty: the bundled one"})

@@ -24,6 +24,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from urllib.parse import quote
 
@@ -360,8 +361,8 @@ def serve(settings: Settings, ready: Callable[[Ready], None]) -> None:
     Raises `AlreadyRunning`, or `Refused` for what cannot be started.
     """
     began = time.monotonic()
-    _log_at(settings.log_level)
     base = Base(settings)
+    _log_at(settings.log_level, settings.data / "logs" / "server.log")
     with _alone(settings.data):
         base.machine.attach()
         platform = Platform(base, _listen(settings))
@@ -392,11 +393,14 @@ def stop(settings: Settings) -> bool:
     return there
 
 
-def _log_at(level: str) -> None:
-    """Pave's own log at `level`, to stderr; of the libraries only what is wrong."""
+def _log_at(level: str, file: Path) -> None:
+    """Pave's own log at `level` into `file`; what is wrong, also with the libraries, is on stderr too."""
     if level.upper() not in logging.getLevelNamesMapping():
         raise Refused(error(f"log_level cannot be {level!r}", remedy="One of: DEBUG, INFO, WARNING, ERROR, CRITICAL."))
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    shown, kept = logging.StreamHandler(), RotatingFileHandler(file, maxBytes=10 * 2**20, backupCount=3, delay=True)
+    shown.setLevel(logging.WARNING)
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.WARNING, handlers=[shown, kept], format=form)
     logging.getLogger("pave").setLevel(level.upper())
 
 
