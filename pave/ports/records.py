@@ -50,6 +50,9 @@ class Runs(Protocol):
     def add(self, request: Request, kind: str, subject: str) -> tuple[Run, bool]:
         """Record a request as a pending run; the same actor and key give the run there is, and False."""
 
+    def asked(self, actor: Ref, key: str) -> Run | None:
+        """The run that `actor` asked for with the idempotency key `key`, if there is one."""
+
     def get(self, run: str) -> Run | None:
         """One run."""
 

@@ -86,16 +86,17 @@ class Platform:
         """SIGKILL of the server, and of it alone."""
         assert self.process is not None
         self.process.kill()
-        self._gone()
+        self.gone()
 
     def died(self, seconds: float = 40) -> None:
         """Wait until the server has killed itself at its failpoint."""
         assert self.process is not None
         self.process.wait(seconds)
         assert self.process.returncode == -signal.SIGKILL, self.said()
-        self._gone()
+        self.gone()
 
-    def _gone(self) -> None:
+    def gone(self) -> None:
+        """Its process has been killed: wait for that."""
         assert self.process is not None
         self.process.wait(30)
         self.process = None
@@ -107,7 +108,7 @@ class Platform:
         """Stop the server as Ctrl-C does, unless it is dead already, and start it again."""
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
-            self._gone()
+            self.gone()
         return self.up(**variables)
 
     def down(self) -> None:
@@ -119,7 +120,7 @@ class Platform:
             stdout=subprocess.DEVNULL,
         )
         if self.process is not None:
-            self._gone()
+            self.gone()
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         """One request below /api/v1."""

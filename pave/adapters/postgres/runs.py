@@ -53,8 +53,11 @@ class PostgresRuns:
             ).one_or_none()
             if row is not None:
                 return _run(row), True
-            same = and_(runs.c.actor == values["actor"], runs.c.key == request.key)
-            return _run(connection.execute(select(runs).where(same)).one()), False
+            return _run(connection.execute(select(runs).where(_same(request.actor, request.key))).one()), False
+
+    def asked(self, actor: Ref, key: str) -> Run | None:
+        """The run that `actor` asked for with `key`."""
+        return self._one(select(runs).where(_same(actor, key)))
 
     def get(self, run: str) -> Run | None:
         """One run."""
@@ -218,6 +221,10 @@ class PostgresRuns:
     def _many(self, query: Select[Any]) -> Sequence[Run]:
         with self._engine.connect() as connection:
             return tuple(_run(row) for row in connection.execute(query))
+
+
+def _same(actor: Ref, key: str) -> Any:
+    return and_(runs.c.actor == str(actor), runs.c.key == key)
 
 
 def _held(run: Run) -> Any:
