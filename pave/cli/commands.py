@@ -12,6 +12,8 @@ import enum
 import inspect
 import json
 import re
+import shlex
+import sys
 import types
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -129,7 +131,7 @@ def _argument(name: str, info: FieldInfo, *, required: bool) -> inspect.Paramete
 
 def _option(name: str, info: FieldInfo) -> inspect.Parameter:
     shown = info.alias or name
-    flags = [f"--{'set' if name in ('inputs', 'values') else shown.replace('_', '-')}"]
+    flags = [_flag(name, shown)]
     flags += [SHORT[name]] if name in SHORT else []
     kind = _plain(info.annotation)
     about = info.description or ""
@@ -149,6 +151,47 @@ def _option(name: str, info: FieldInfo) -> inspect.Parameter:
     )
     required = info.is_required()
     return _keyword(name, Annotated[kind if required else kind | None, option], ... if required else None)
+
+
+def _flag(name: str, shown: str) -> str:
+    return f"--{'set' if name in ('inputs', 'values') else shown.replace('_', '-')}"
+
+
+def as_command(operation: Operation[Any, Any], values: Mapping[str, Any]) -> str:
+    """The line that asks for `operation` with `values`, as one would type it."""
+    words, positional = grammar(operation.cli)
+    fields = operation.input.model_fields
+    by_name = {name: values[info.alias or name] for name, info in fields.items() if (info.alias or name) in values}
+    line = ["pave", *words, *(str(by_name.pop(name)) for name, _ in positional if name in by_name)]
+    for name, value in by_name.items():
+        flag = _flag(name, fields[name].alias or name)
+        if isinstance(value, bool):
+            line.append(flag if value else f"--no-{flag[2:]}")
+        elif isinstance(value, Mapping):
+            line += [part for key, one in value.items() for part in (flag, f"{key}={_typed(one)}")]
+        else:
+            line += [flag, _typed(value)]
+    return shlex.join(line)
+
+
+def _typed(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def fix(operation: Operation[Any, Any], values: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:
+    """The command that passes where every guardrail that stands in the way says what to change; else empty."""
+    patches = [one.get("patch") or {} for one in verdict.get("findings", ()) if one.get("level") != "advisory"]
+    if not patches or not all(patches) or not all(key in _inputs(operation) for one in patches for key in one):
+        return ""
+    mended = dict(values)
+    for patch in patches:
+        for key, value in patch.items():
+            mended[key] = {**mended.get(key, {}), **value} if isinstance(value, Mapping) else value
+    return as_command(operation, mended)
+
+
+def _inputs(operation: Operation[Any, Any]) -> set[str]:
+    return {info.alias or name for name, info in operation.input.model_fields.items()}
 
 
 def _switches(operation: Operation[Any, Any]) -> list[inspect.Parameter]:
@@ -215,7 +258,7 @@ def _document(name: str, text: str) -> Any:
 
 def _ask(client: Client, operation: Operation[Any, Any], values: dict[str, Any], switches: Mapping[str, Any]) -> None:
     method, _, path = operation.rest.partition(" ")
-    fields = operation.input.model_fields
+    fields, asked = operation.input.model_fields, dict(values)
     for name in re.findall(r"{(\w+)(?::\w+)?}", path):
         default = fields[name].get_default(call_default_factory=True)
         text = quote(str(values.pop(fields[name].alias or name, default)), safe="/:")
@@ -225,13 +268,15 @@ def _ask(client: Client, operation: Operation[Any, Any], values: dict[str, Any],
     query |= {key: _text(value) for key, value in values.items()} if in_query else {}
     key = "" if operation.read_only else switches["key"] or f"cli-{uuid.uuid4().hex}"
     answer = client.call(method, path, query, None if in_query else values, key)
-    quiet = bool(switches["as_json"])
-    if operation.starts_run and switches["wait"] and answer.get("id"):
+    quiet, followed = bool(switches["as_json"]), operation.starts_run and switches["wait"] and answer.get("id")
+    if followed:
         answer = _wait(client, answer, quiet=quiet)
+    if operation.starts_run and (command := fix(operation, asked, answer.get("verdict") or {})):
+        answer = {**answer, "remedy": command}
     if quiet:
         render.as_json(answer)
     else:
-        render.show(answer, operation.output.__name__)
+        render.show(answer, operation.output.__name__, steps=not followed or sys.stderr.isatty())
     if operation.starts_run:
         raise typer.Exit(exit_code(RunView.model_validate(answer)))
 

@@ -6,11 +6,13 @@ Views take the server's data and print; they decide nothing.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self
 
+import yaml
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -20,6 +22,8 @@ from pave.engine.views import RunView, StackView, ago, duration, mark
 
 _STYLES = {"ok": "green", "busy": "blue", "warn": "yellow", "bad": "red"}
 _WIDE = 10_000
+_REF = re.compile(r"([a-z]+):default/(\S+)")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def console(*, errors: bool = False) -> Console:
@@ -40,26 +44,48 @@ def status(state: str, word: str = "") -> Text:
     return Text.assemble((shown.glyph, _STYLES[shown.tone]), " ", word or shown.word)
 
 
-def show(data: Any, model: str) -> None:
-    """Any answer; runs and stacks have a view of their own, the rest is a table or a list of facts."""
+def show(data: Any, model: str, *, steps: bool = True) -> None:
+    """Any answer; runs, stacks and credentials have a view of their own, the rest is tables and facts.
+
+    `steps` says whether a run's steps are shown; who follows it where there is no terminal has seen them.
+    """
     out = console()
     if model == "RunView":
-        out.print(run_view(RunView.model_validate(data)))
+        out.print(run_view(RunView.model_validate(data), steps=steps))
     elif model == "StackView":
         out.print(_stack(StackView.model_validate(data)))
-    elif isinstance(data, Mapping) and (found := _main_list(data)):
-        name, rows = found
-        out.print(_table(rows) if rows else Text(f"No {name.replace('_', ' ')}.", style="dim"))
-        rest = {key: value for key, value in data.items() if key != name and value not in (None, "", [], {})}
-        if rest:
-            out.print(_facts(rest))
+    elif model == "Credentials":
+        _credentials(out, data)
     elif isinstance(data, Mapping) and isinstance(data.get("lines"), list):
         for line in data["lines"]:
             out.print(Text(str(line)))
     elif isinstance(data, Mapping):
-        out.print(_facts(data))
+        _answer(out, data)
     else:
         out.print(Text(str(data)))
+
+
+def _answer(out: Console, data: Mapping[str, Any]) -> None:
+    facts = {key: value for key, value in data.items() if value not in (None, "", [], {}) and key not in _NO_FACTS}
+    lists = {key: facts.pop(key) for key, value in data.items() if value and _is_rows(value)}
+    empty = [key for key, value in data.items() if value == []]
+    for name, rows in lists.items():
+        if len(lists) > 1:
+            out.print(Text(f"\n{name.replace('_', ' ').capitalize()}", style="bold"))
+        out.print(_table(rows))
+    if not lists and empty:
+        out.print(Text("The trash is empty." if empty[0] == "kept" else f"No {empty[0].replace('_', ' ')}.", "dim"))
+    if facts:
+        out.print(_facts(facts))
+
+
+def _credentials(out: Console, data: Mapping[str, Any]) -> None:
+    """What to copy stands in lines of its own, which no terminal's width may break."""
+    out.print(Text.assemble((str(data["address"]), "bold"), "  ", (str(data["type"]), "dim")))
+    variables = data["variables"]
+    out.print(_facts({key: one for key, one in data["outputs"].items() if one not in variables.values()}))
+    for name, value in variables.items():
+        out.print(Text.assemble((f"{name}=", "cyan"), str(value)), soft_wrap=True)
 
 
 def problem(data: Mapping[str, Any]) -> None:
@@ -129,16 +155,19 @@ class Progress:
         return run_view(view)
 
 
-def run_view(view: RunView) -> RenderableType:
+def run_view(view: RunView, *, steps: bool = True) -> RenderableType:
     """A run whole: steps with durations, verdict with its fix, what came of it."""
-    head = Text.assemble(
-        status(view.state), "  ", (view.kind, "bold"), " ", view.subject, (f"  {duration(view.seconds)}", "dim")
-    )
-    parts: list[RenderableType] = [head]
-    parts += [_step(one.name, one.subject, one.state, one.seconds, one.detail) for one in view.steps]
+    outcome = str((view.verdict or {}).get("outcome", ""))
+    said = view.state if view.id or view.state == "failed" else outcome or view.state
+    took = duration(view.seconds) if view.id else "only looked at: nothing was changed"
+    parts: list[RenderableType] = [
+        Text.assemble(status(said), "  ", (view.kind, "bold"), " ", view.subject, (f"  {took}", "dim"))
+    ]
+    if steps:
+        parts += [_step(one.name, one.subject, one.state, one.seconds, one.detail) for one in view.steps]
     if not view.id or view.state == "denied":
         parts += _changes(view.plan or {})
-    parts += _verdict(view.verdict or {})
+    parts += _verdict(view.verdict or {}, said)
     if view.error:
         parts.append(Text.assemble(("■ ", "red"), (str(view.error.get("summary", "It failed")), "bold")))
         if view.error.get("detail"):
@@ -158,8 +187,10 @@ def run_view(view: RunView) -> RenderableType:
 def _step(name: str, subject: str, state: str, seconds: float | None, detail: str) -> Text:
     shown = mark(state)
     skipped = "skipped: " if state == "skipped" else ""
+    # What is done to one address is a part of the step before it.
+    place = "    " if subject else "  "
     return Text.assemble(
-        "  ", (shown.glyph, _STYLES[shown.tone]), f" {name:<12} ", (f"{duration(seconds):>9}  ", "dim"),
+        place, (shown.glyph, _STYLES[shown.tone]), f" {name:<{14 - len(place)}} ", (f"{duration(seconds):>9}  ", "dim"),
         (f"{subject}  " if subject else "", ""), (skipped + detail, "dim"),
     )  # fmt: skip
 
@@ -172,11 +203,12 @@ def _changes(plan: Mapping[str, Any]) -> Iterator[Text]:
             yield Text.assemble("  ", (sign, style), f" {one.get('address')}  ", (str(one.get("type", "")), "dim"))
 
 
-def _verdict(verdict: Mapping[str, Any]) -> Iterator[Text]:
+def _verdict(verdict: Mapping[str, Any], said: str) -> Iterator[Text]:
     outcome = str(verdict.get("outcome", ""))
     if outcome in ("", "allowed"):
         return
-    yield status(outcome)
+    if outcome != said:
+        yield status(outcome)
     for one in verdict.get("findings", ()):
         level = mark("denied" if one.get("level") == "hard" else "degraded")
         yield Text.assemble("  ", (level.glyph, _STYLES[level.tone]), f" {one.get('message')}")
@@ -194,9 +226,9 @@ def _stack(view: StackView) -> RenderableType:
     ]
     facts = {
         "owner": view.owner,
-        "commit": f"{view.commit[:12]}  {ago(view.applied_at, now)}".strip(),
+        "commit": Text(f"{view.commit[:12]}  {ago(view.applied_at, now)}".strip()),
         "repository": view.repository,
-        "phase": view.phase,
+        "phase": "" if view.phase == "live" else view.phase,
         "pinned": view.pin or "",
         "run": view.run,
     }
@@ -214,26 +246,29 @@ def _stack(view: StackView) -> RenderableType:
     return Group(*parts)
 
 
-def _main_list(data: Mapping[str, Any]) -> tuple[str, Sequence[Mapping[str, Any]]] | None:
-    lists = [(key, value) for key, value in data.items() if isinstance(value, list) and key != "lines"]
-    of_objects = [(key, value) for key, value in lists if all(isinstance(one, Mapping) for one in value)]
-    full = [(key, value) for key, value in of_objects if value]
-    return next(iter(full or (of_objects if len(data) == len(of_objects) else [])), None)
-
-
-_FIRST = ("status", "state", "address", "name", "subject", "title", "kind", "commit", "owner", "actor")
+_FIRST = ("status", "state", "address", "ref", "name", "subject", "title", "kind", "commit", "owner", "actor")
 _HIDDEN = frozenset(
     {"repository", "phase", "checked_at", "started_at", "finished_at", "parameters", "result", "steps", "plan"}
+    | {"remedy", "require", "observed_at"}
 )
-_SAID_BY_ADDRESS = frozenset({"environment", "component", "run", "door", "verdict", "remedy"})
+_SAID_BY_ADDRESS = frozenset({"environment", "component", "run", "door", "verdict"})
+_NO_FACTS = frozenset({"last_event"})
+_WHOLE = frozenset({"status", "state", "address", "ref", "subject", "id", "kind", "commit", "name", "seconds"})
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, Mapping) for one in value)
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    hidden = _HIDDEN | (_SAID_BY_ADDRESS if {"address", "subject"} & set(rows[0]) else frozenset())
     keys = dict.fromkeys(key for row in rows for key in row)
+    hidden = _HIDDEN | (_SAID_BY_ADDRESS if {"address", "subject"} & set(keys) else frozenset())
+    hidden |= {"kind"} if "ref" in keys else frozenset()
     kept = [key for key in keys if key not in hidden and any(_cell(key, row.get(key)).plain for row in rows)]
     columns = sorted(kept, key=lambda key: _FIRST.index(key) if key in _FIRST else len(_FIRST))
     table = grid(*(column.replace("_", " ") for column in columns))
+    for name, column in zip(columns, table.columns, strict=True):
+        column.no_wrap = name in _WHOLE or name.endswith("_at")
     for row in rows:
         table.add_row(*(_cell(column, row.get(column)) for column in columns))
     return table
@@ -243,12 +278,8 @@ def _cell(key: str, value: Any) -> Text:
     match value:
         case None | "" | [] | {}:
             return Text()
-        case str() if key in ("status", "state", "outcome"):
-            return status(value)
-        case str() if key == "commit":
-            return Text(value[:12])
-        case str() if key.endswith("_at"):
-            return Text(_when(value))
+        case str():
+            return _words(key, value)
         case float() if key == "seconds":
             return Text(duration(value))
         case bool():
@@ -262,7 +293,19 @@ def _cell(key: str, value: Any) -> Text:
         case dict():
             return Text(str(value.get("summary") or value.get("outcome") or ""))
         case _:
-            return Text(str(value).splitlines()[0] if str(value) else "")
+            return Text(str(value))
+
+
+def _words(key: str, text: str) -> Text:
+    if key in ("status", "state", "outcome"):
+        return status(text)
+    if key == "at" or key.endswith("_at"):
+        return Text(_when(text))
+    if key == "commit" or _COMMIT.fullmatch(text):
+        return Text(text[:12])
+    if reference := _REF.fullmatch(text):
+        return Text(f"{reference[1]}:{reference[2]}")
+    return Text(next(iter(text.splitlines()), ""))
 
 
 def _when(text: str) -> str:
@@ -285,9 +328,23 @@ def _facts(data: Mapping[str, Any]) -> Table:
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for key, value in data.items():
-        if value in (None, "", [], {}):
+        if not isinstance(value, Text) and value in (None, "", [], {}):
             continue
-        plain = isinstance(value, str | int | float | bool) or key == "urls"
-        shown = _cell(key, value) if plain else Text(json.dumps(value, indent=2, ensure_ascii=False, default=str))
-        table.add_row(key.replace("_", " "), shown)
+        table.add_row(key.replace("_", " "), _fact(key, value))
     return table
+
+
+def _fact(key: str, value: Any) -> RenderableType:
+    match value:
+        case Text():
+            return value
+        case dict() if key != "urls" and all(isinstance(one, dict) for one in value.values()):
+            return _table([{"name": name, **one} for name, one in value.items()])
+        case dict() if key != "urls":
+            return Text(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=_WIDE).rstrip())
+        case list() if _is_rows(value):
+            return _table(value)
+        case list():
+            return Text("\n".join(_cell("", one).plain for one in value))
+        case _:
+            return _cell(key, value)
