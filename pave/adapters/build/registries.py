@@ -9,6 +9,7 @@ Sources: pip "Configuration", uv "Environment variables", npm "npmrc".
 from __future__ import annotations
 
 import configparser
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -147,8 +148,8 @@ def _reachable(place: str, found: Registries) -> bool:
     if parts.scheme not in {"", "file"}:
         return True
     folder = Path(unquote(parts.path))
-    if not folder.is_absolute() or not folder.exists():
-        found.notes.append(f"{place} is configured as a package source but does not exist: skipped")
+    if not folder.is_absolute() or not os.access(folder, os.R_OK):
+        found.notes.append(f"{place} is configured as a package source but is not there, or may not be read: skipped")
         return False
     # An index's pages link to files beside it (simple/ and packages/ in one folder).
     found.read.add(folder.parent if folder.name == "simple" else folder)
@@ -157,10 +158,15 @@ def _reachable(place: str, found: Registries) -> bool:
 
 def _mount(place: str, found: Registries) -> bool:
     path = Path(place)
-    if not place or not path.is_absolute() or not path.exists():
+    if not place or not path.is_absolute() or not os.access(path, os.R_OK):
         return False
     found.read.add(path)
     return True
+
+
+def _readable(file: Path) -> bool:
+    """Whether it is a file for this user; a variable may still name another user's."""
+    return os.access(file, os.R_OK) and file.is_file()
 
 
 def _use_uv_file(environ: Mapping[str, str], places: Sequence[Path], found: Registries) -> None:
@@ -171,7 +177,7 @@ def _use_uv_file(environ: Mapping[str, str], places: Sequence[Path], found: Regi
     files += [*(Path(root) / "uv/uv.toml" for root in roots), system / "etc/uv/uv.toml"]
     if environ.get("UV_CONFIG_FILE"):
         files = [Path(environ["UV_CONFIG_FILE"])]
-    file = next((one for one in files if one.is_file()), None)
+    file = next((one for one in files if _readable(one)), None)
     if file is None or environ.get("UV_NO_CONFIG"):
         found.uv["UV_NO_CONFIG"] = "1"
         return
@@ -193,7 +199,7 @@ def _read_npm(environ: Mapping[str, str], places: Sequence[Path], found: Registr
     ]
     options: dict[str, str] = {}
     for file in files:
-        if file.is_file():
+        if _readable(file):
             options.update(_npm_lines(file.read_text(errors="replace")))
     prefixed = {key[len("npm_config_") :]: value for key, value in lower.items() if key.startswith("npm_config_")}
     options.update({key if key[:1] in "@/" else key.replace("_", "-"): value for key, value in prefixed.items()})

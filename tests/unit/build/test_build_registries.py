@@ -48,7 +48,9 @@ def test_variables_win_over_files_and_uvs_own_over_pips(tmp_path):
 def test_a_folder_that_is_not_there_is_left_out_with_a_note(tmp_path):
     found = read_registries({"PIP_CONFIG_FILE": "/dev/null", "PIP_FIND_LINKS": "/nowhere/wheels"}, tmp_path)
     assert "UV_FIND_LINKS" not in found.uv
-    assert found.notes == ["/nowhere/wheels is configured as a package source but does not exist: skipped"]
+    assert found.notes == [
+        "/nowhere/wheels is configured as a package source but is not there, or may not be read: skipped"
+    ]
 
 
 def test_pips_files_are_left_alone_where_it_is_told_so(tmp_path):
