@@ -196,6 +196,8 @@ _WORDS = (
 def observe(work: Work) -> dict[str, Any]:
     """Look at what was applied, and say where it answers."""
     stacks = [Address.parse(one) for one in work.output("plan").get("stacks", ())]
+    # Before the run ends: who asked finds what was made in the catalog, not a minute later.
+    work.world.projection.refresh(work.world.snapshots.current())
     there = [stack for stack in stacks if work.world.stacks.get(stack) is not None]
     if not there:
         raise Skipped("Nothing is left to look at")

@@ -24,6 +24,8 @@ def due(wanted: str, applied: str, failed: str) -> Cause | None:
     What failed is not tried again by itself: only other inputs are. An empty `wanted` means that Git
     does not have the stack any more.
     """
+    if wanted == applied and wanted and failed not in ("", wanted):
+        return Cause("commit", "Git went back to what was applied, and what failed may have left something", wanted)
     if wanted:
         return None if wanted in (applied, failed) else Cause("commit", "Git wants something else", wanted)
     if failed == REMOVAL or not (applied or failed):

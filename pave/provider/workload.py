@@ -74,6 +74,7 @@ class Workloads:
         with self.site.inventory.lock(WORKLOAD, key):
             if spec.host:
                 self._routes.claim(spec.address, spec.host)
+                self._routes.url(spec.host)  # where the router cannot run, it is said before anything is started
             record = self.site.inventory.get(WORKLOAD, key) or _blank(spec)
             try:
                 self._have_running(spec, record)

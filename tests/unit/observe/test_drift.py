@@ -17,7 +17,8 @@ from pave.observe.health import Health, Status, worst
         ("", "a", "", "removal"),
         ("", "", "a", "removal"),
         ("", "", "", None),
-        ("a", "a", "b", None),
+        ("a", "a", "b", "commit"),
+        ("a", "a", "a", None),
     ],
 )
 def test_a_stack_is_due_when_git_wants_what_neither_is_there_nor_failed(
