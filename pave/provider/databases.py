@@ -105,7 +105,7 @@ class Databases:
             if not _exists(connection, name):
                 _drop_role(connection, name)
                 return
-            aside = trash_name(address, int(when.timestamp()))
+            aside = _free_name(connection, address, int(when.timestamp()))
             self._move(connection, (name, aside), _note(_wanted(connection, name, address), when))
 
     def all(self) -> Sequence[Address]:
@@ -128,7 +128,7 @@ class Databases:
             row = connection.execute("SELECT rolpassword FROM pg_authid WHERE rolname = %s", (name,)).fetchone()
             if _exists(connection, name):
                 now = datetime.now(UTC)
-                aside = trash_name(one.address, max(int(now.timestamp()), int(one.at.timestamp()) + 1))
+                aside = _free_name(connection, one.address, int(now.timestamp()))
                 self._move(connection, (name, aside), _note(_wanted(connection, name, one.address), now))
             else:
                 _drop_role(connection, name)
@@ -221,6 +221,13 @@ def verifies(verifier: str, secret: str) -> bool:
 
 def _exists(connection: psycopg.Connection[Any], name: str) -> bool:
     return connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).rowcount > 0
+
+
+def _free_name(connection: psycopg.Connection[Any], address: Address, epoch: int) -> str:
+    """A name in the trash that nothing has: two may be removed within one second."""
+    while _exists(connection, trash_name(address, epoch)):
+        epoch += 1
+    return trash_name(address, epoch)
 
 
 def _drop_role(connection: psycopg.Connection[Any], name: str) -> None:

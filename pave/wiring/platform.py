@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pave.adapters.build.builder import SandboxBuilder
+from pave.adapters.build.scratch import remove_tree
 from pave.adapters.cipher import FileCipher
 from pave.adapters.git.platform import GitPlatformRepository
 from pave.adapters.git.services import GitRepositories
@@ -198,6 +199,8 @@ class Platform:
 
     def _free_what_the_dead_held(self) -> None:
         """Only one server works on this data, and it is this one: whoever held something on this host is dead."""
+        for left in (self.settings.data / "scratch").iterdir():
+            remove_tree(left)
         if self.settings.database_url:
             return  # another machine's server may be working on the same database: leases decide
         prefix = f"{socket.gethostname()}:"

@@ -42,9 +42,9 @@ def serve(settings: Settings, ready: Callable[[Ready], None]) -> None:
     began = time.monotonic()
     base = Base(settings)
     _log_at(settings.log_level, settings.data / "logs" / "server.log")
-    with _alone(settings.data):
+    with _alone(settings.data), _listen(settings) as listener:  # where the port is taken, nothing is started
         base.machine.attach()
-        platform = Platform(base, _listen(settings))
+        platform = Platform(base, listener)
         try:
             platform.open()
             whole = platform.site()
