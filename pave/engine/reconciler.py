@@ -6,11 +6,11 @@ slow round with jitter finds drift, and the same round finds every run whose job
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import random
 import threading
+import time
 
 from pave.apply.run import TERMINAL, State
 from pave.engine.submit import submit
@@ -25,16 +25,16 @@ from pave.request.access import SYSTEM
 from pave.request.intent import Converge, Request
 
 _OPEN = tuple(state for state in State if state not in TERMINAL)
+_HEAD_SECONDS = 0.5
 _log = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """Looks every `seconds` (with 20 % jitter), and whenever it is woken."""
+    """Looks every `seconds` (with 20 % jitter), and within half a second of any commit to `main`, whoever made it."""
 
     def __init__(self, world: World, seconds: float) -> None:
         self._world = world
         self._seconds = seconds
-        self._woken = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._rounds, name="pave-reconciler", daemon=True)
 
@@ -42,27 +42,23 @@ class Reconciler:
         """Begin with a look at everything."""
         self._thread.start()
 
-    def wake(self) -> None:
-        """Look now."""
-        self._woken.set()
-
     def close(self) -> None:
         """Stop after the round that is on."""
         self._stop.set()
-        self._woken.set()
         self._thread.join(timeout=30)
 
     def look(self) -> int:
         """One round: every stack compared, every lost run woken. Returns how many runs were asked for."""
         self.sweep()
         world = self._world
+        # First of all: what a run is at work on now is its own, also if it ends while this round looks.
+        busy = {stack for run in world.runs.find(states=_OPEN, limit=10_000) for stack in (*run.stacks, run.subject)}
         snapshot = world.snapshots.current()
         world.projection.refresh(snapshot)
         records = {one.address: one for one in world.stacks.all()}
         expected: dict[Address, list[ResourceRecord]] = {}
         for one in world.stacks.resources():
             expected.setdefault(one.address.stack, []).append(one)
-        busy = {stack for run in world.runs.find(states=_OPEN, limit=10_000) for stack in (*run.stacks, run.subject)}
         # Last of all: what was applied before this look must be in it, or is gone.
         live = world.cloud.survey()
         asked = 0
@@ -123,11 +119,17 @@ class Reconciler:
 
     def _rounds(self) -> None:
         while not self._stop.is_set():
+            seen = self._world.platform.head()
             try:
                 self.look()
             except Exception:  # noqa: BLE001 — one bad round must not end all later ones
                 _log.exception("A round of the reconciler failed; the next one looks again")
             jitter = random.uniform(0.8, 1.2)  # noqa: S311 — spreads load, protects nothing
-            with contextlib.suppress(RuntimeError):
-                self._woken.wait(self._seconds * jitter)
-            self._woken.clear()
+            self._rest(self._seconds * jitter, seen)
+
+    def _rest(self, seconds: float, seen: str) -> None:
+        """Wait for the next round: until `seconds` are over, or `main` is not at `seen` any more."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not self._stop.wait(_HEAD_SECONDS):
+            if self._world.platform.head() != seen:
+                return
