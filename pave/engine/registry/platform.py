@@ -22,7 +22,7 @@ class Who(BaseModel):
 
 
 class FindingList(BaseModel):
-    """What the platform repository says and cannot be understood; everything else goes on."""
+    """What Git says and cannot be understood, here and in services' catalog files; everything else goes on."""
 
     commit: str
     findings: list[dict[str, Any]]
@@ -50,7 +50,8 @@ def _who(context: Context, _: Nothing) -> Who:
 
 def _findings(context: Context, _: Nothing) -> FindingList:
     snapshot = context.world.snapshots.current()
-    return FindingList(commit=snapshot.commit, findings=[one.as_data() for one in snapshot.findings])
+    found = (*snapshot.findings, *context.world.projection.findings)
+    return FindingList(commit=snapshot.commit, findings=[one.as_data() for one in found])
 
 
 _READ: dict[str, Any] = {"read_only": True, "input": Nothing}
@@ -78,7 +79,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     ),
     Operation(
         name="platform.findings",
-        summary="What in the platform repository could not be read, and why",
+        summary="What in Git could not be read, and why",
         rest="GET /findings",
         cli="findings",
         output=FindingList,

@@ -6,6 +6,7 @@ happened and what to do, never a traceback and never a secret.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
@@ -27,7 +28,7 @@ def unknown(value: Any) -> bool:
     return value is Unknown or isinstance(value, ExtType)
 
 
-class Resource:
+class Resource(ABC):
     """One resource type. Subclasses give `name`, `about`, `fields` and the four verbs over plain values."""
 
     name: ClassVar[str]
@@ -103,17 +104,17 @@ class Resource:
     def check(self, config: Mapping[str, Any]) -> None:
         """Refuse a configuration; it holds only what is known and set. Raises `Refused`."""
 
+    @abstractmethod
     def ensure(self, planned: Mapping[str, Any], current: Mapping[str, Any]) -> State:
         """Make it so; return the computed attributes. `current` is empty on creation."""
-        raise NotImplementedError
 
+    @abstractmethod
     def look(self, current: Mapping[str, Any]) -> State | None:
         """What is really there, as attributes, or None."""
-        raise NotImplementedError
 
+    @abstractmethod
     def remove(self, current: Mapping[str, Any]) -> None:
         """Ensure that it is gone."""
-        raise NotImplementedError
 
 
 def text(name: str, about: str, **options: Any) -> Any:
