@@ -101,7 +101,7 @@ class Resource(ABC):
         names = [one.name for one in self.get_schema().attributes]
         return {name: old.get(name) for name in names}
 
-    def check(self, config: Mapping[str, Any]) -> None:
+    def check(self, config: Mapping[str, Any]) -> None:  # noqa: B027 — most have nothing to check
         """Refuse a configuration; it holds only what is known and set. Raises `Refused`."""
 
     @abstractmethod
