@@ -179,7 +179,7 @@ def _taken_in(work: Work, intent: ImportComponent, name: str, commit: str) -> di
     inspection = work.world.snapshots.inspection(name, commit)
     for finding in inspection.findings:
         work.report(str(finding))
-    told = {"findings": [one.as_data() for one in inspection.findings]} if inspection.findings else {}
+    told = {"remarks": [one.as_data() for one in inspection.findings]} if inspection.findings else {}
     owner = intent.owner or str(inspection.owner or "")
     known = work.world.snapshots.current().entities
     if owner and Ref.parse(owner, kind="group") not in known:

@@ -163,7 +163,7 @@ class Worker:
             thread.join()
 
 
-_SHOWN = frozenset({"repository", "commit", "artifact", "stacks", "urls", "health", "links", "title", "findings"})
+_SHOWN = frozenset({"repository", "commit", "artifact", "stacks", "urls", "health", "links", "title", "remarks"})
 """What of the stages' outputs a finished run shows as its result."""
 
 

@@ -123,7 +123,7 @@ def test_invalid_yaml_in_a_catalog_file_stops_nothing_else(serving: Platform, tm
     application = repository(tmp_path / "odd", {**TINY, "catalog-info.yaml": "kind: Component\nmetadata: [\n"})
     run = serving.done("POST", "/components/import", {"url": str(application), "name": "odd"})
     assert serving.fetch("dev/odd").text == "version 1"
-    (finding,) = run["result"]["findings"]
+    (finding,) = run["result"]["remarks"]
     says(finding, "catalog-info.yaml")
     assert finding["line"] >= 2
     serving.done("DELETE", "/stacks/dev/odd")
