@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from platform_for_tests import TINY, Platform, platform, repository
+from platform_for_tests import TINY, Platform, commit_all, platform, repository
 
 from benchmarks.clients import use
 from pave.engine.stages import STAGES
@@ -142,6 +142,35 @@ def test_a_run_that_is_killed_at_every_boundary_ends_well(there: Platform, tmp_p
     is_deployed(there, "chain", crash(there, deployed, deployed.boundaries))
     deleted = delete("chain")
     is_deleted(there, "chain", crash(there, deleted, deleted.boundaries))
+
+
+def test_a_removal_and_a_rollback_that_are_killed_after_their_commit_are_finished_once(
+    there: Platform, tmp_path: Path
+) -> None:
+    stack = "dev/back"
+    there.done(*_of(deploy("back", tmp_path)))
+    for version in ("2", "3"):
+        (tmp_path / "back" / "app.py").write_text(TINY["app.py"].replace('"1"', f'"{version}"'))
+        commit_all(tmp_path / "back", f"Version {version}")
+        there.done("POST", f"/stacks/{stack}/deploy", {})
+    points = ["record:done", f"apply:{stack}:before", f"apply:{stack}:done"]
+    run = crash(there, Ask("POST", f"/stacks/{stack}/rollback", {}, stack, frozenset()), points)
+    assert len(there.commits_of(run["id"])) == 1
+    assert there.fetch(stack).text == "version 2"
+
+    there.done("POST", "/resources", {"component": "back", "name": "db", "type": "postgres"})
+    run = crash(there, Ask("DELETE", f"/resources/{stack}/db", None, stack, frozenset()), points)
+    assert len(there.commits_of(run["id"])) == 1
+    assert there.databases(f"{stack}/db") == []
+    assert there.fetch(stack).text == "version 2"
+
+    there.done("POST", "/environments", {"name": "brief", "from": "dev", "components": ["back"]})
+    points = ["record:done", "apply:brief/back:before", "apply:brief/back:done"]
+    run = crash(there, Ask("DELETE", "/environments/brief", None, "brief/back", frozenset()), points)
+    assert len(there.commits_of(run["id"])) == 1
+    assert there.status("brief/back") is None
+    assert there.inventory("workload").count("brief/back/workload") == 0
+    assert there.fetch(stack).text == "version 2"
 
 
 @pytest.mark.skipif(not WHOLE, reason="`make crash` gives each boundary a run of its own")

@@ -211,6 +211,20 @@ def test_a_terraform_that_is_killed_in_mid_apply_harms_nobody(there: Platform, t
     there.done("DELETE", "/stacks/dev/slowly")
 
 
+def test_a_server_that_is_killed_in_mid_apply_finishes_what_it_began(there: Platform, tmp_path: Path) -> None:
+    slow = TINY["app.py"].replace("import os\n", "import os\nimport time\ntime.sleep(3)\n")
+    folder = repository(tmp_path / "midway", {**TINY, "app.py": slow})
+    run = there.asked("POST", "/components/import", {"url": str(folder), "name": "midway"})
+    until(lambda: [one for one in there.programs() if one.startswith("dev.midway.")])
+    there.kill()
+    there.up()
+    assert there.ended(run)["state"] == "succeeded"
+    assert there.fetch("dev/midway").text == "version 1"
+    assert len([one for one in there.programs() if one.startswith("dev.midway.")]) == 1
+    assert len(there.commits_of(run)) == 1
+    there.done("DELETE", "/stacks/dev/midway")
+
+
 def test_a_killed_workload_is_started_again(there: Platform) -> None:
     before = there.programs()
     (name,) = [one for one in before if one.startswith("dev.tiny.")]
