@@ -30,6 +30,9 @@ lint: setup ## style, layers, types
 	.venv/bin/lint-imports
 	.venv/bin/mypy
 
+crash: setup ## kill the server at each step boundary, each time with a run of its own
+	PAVE_WALK=all .venv/bin/pytest tests/journeys/test_crash.py $(ARGS)
+
 bench: setup ## one JSON line a figure; ONLY=provision.8 chooses
 	$(PY) -m benchmarks $(ONLY)
 

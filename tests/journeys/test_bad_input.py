@@ -352,12 +352,14 @@ def test_a_python_that_is_not_installed_is_refused_with_those_that_are(serving: 
     modern = {"Procfile": "web: python app.py\n", "app.py": APP, "pyproject.toml": project.format(">=3.99")}
     says(refused_import(serving, tmp_path, modern), "3.99", here)
     node = {
-        "package.json": '{"name": "a", "version": "1.0.0", "engines": {"node": ">=99"}, "scripts": {"start": "node a"}}',
+        "package.json": '{"name": "a", "version": "1.0.0", "engines": {"node": ">=99"}}',
         "a.js": "",
         "Procfile": "web: node a.js\n",
     }
     says(refused_import(serving, tmp_path, node, "node"), "99", "Node")
-    pinned = repository(tmp_path / "pinned", {**modern, "pyproject.toml": project.format(">=3.9"), ".python-version": "3.99"})
+    pinned = repository(
+        tmp_path / "pinned", {**modern, "pyproject.toml": project.format(">=3.9"), ".python-version": "3.99"}
+    )
     serving.done("POST", "/components/import", {"url": str(pinned), "name": "pinned"})
     assert serving.fetch("dev/pinned").text == "version 1"
     serving.done("DELETE", "/stacks/dev/pinned")

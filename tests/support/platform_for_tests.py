@@ -307,13 +307,10 @@ class Platform:
         return int((self.data / "supervisor" / "supervisord.pid").read_text())
 
     def processes(self) -> list[int]:
-        """Every process that has to do with the data directory: by its command, its variables or what it has mounted."""
+        """Every process that names the data directory: in its command, its variables or what it has mounted."""
         needle = os.fsencode(str(self.data))
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != os.getpid() and needle in _told(entry):
-                found.append(int(entry.name))
-        return found
+        others = [one for one in Path("/proc").iterdir() if one.name.isdigit() and int(one.name) != os.getpid()]
+        return [int(one.name) for one in others if needle in _told(one)]
 
     def locks(self) -> list[str]:
         """Files below the data directory that somebody holds a lock on."""
