@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
@@ -31,6 +31,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LONGEST_LINE = 4096
 _POLL_SECONDS = 0.1
 _CHUNK = 65536
+_PREFIX_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -223,9 +224,11 @@ def _start(
             )
         )
 
+    prefix = _dying_with_us() if dying_with_us else ()
+
     def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603 — an argument list, never a shell
-            [*(_dying_with_us() if dying_with_us else ()), program, *command.argv[1:]],
+        process = subprocess.Popen(  # noqa: S603 — an argument list, never a shell
+            [*prefix, program, *command.argv[1:]],
             cwd=command.directory,
             env=dict(command.environment),
             stdin=subprocess.PIPE,
@@ -235,6 +238,8 @@ def _start(
             start_new_session=True,
             pass_fds=command.descriptors,
         )
+        _await_program(process, prefix)
+        return process
 
     try:
         return _spawner.call(start)
@@ -254,6 +259,19 @@ def _dying_with_us() -> tuple[str, ...]:
         return (setpriv, "--pdeathsig", "KILL", "--")
     code = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
     return (sys.executable, "-I", "-S", "-c", code)
+
+
+def _await_program(process: subprocess.Popen[bytes], prefix: Sequence[str]) -> None:
+    """Wait, a millisecond or two, until the prefix has done its work: before that the process would outlive Pave."""
+    unfinished = "\0".join(prefix).encode()
+    until = time.monotonic() + _PREFIX_SECONDS
+    while prefix and process.poll() is None and time.monotonic() < until:
+        with contextlib.suppress(OSError):
+            # Empty, too, is unfinished: the kernel is just putting a new program in the place of the old one.
+            said = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+            if said and not said.startswith(unfinished):
+                return
+        time.sleep(0.0002)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
