@@ -303,8 +303,8 @@ class Platform:
         return found
 
     def supervisor(self) -> int:
-        """supervisord's process."""
-        return int((self.data / "supervisor" / "supervisord.pid").read_text())
+        """supervisord's process; 0 while it is only just writing it."""
+        return int((self.data / "supervisor" / "supervisord.pid").read_text() or 0)
 
     def processes(self) -> list[int]:
         """Every process that names the data directory: in its command, its variables or what it has mounted."""
