@@ -141,12 +141,16 @@ class SupervisorMachine:
             self._end_orphans()
             self._start()
 
-    def shutdown(self, last: Sequence[str] = ()) -> None:
-        """Stop everything, those named in `last` after the others and in that order, and supervisord itself."""
+    def shutdown(self, last: Sequence[str] = ()) -> bool:
+        """Stop everything, those named in `last` after the others and in that order, and supervisord itself.
+
+        Whether anything was on record as running.
+        """
         if not self._answers():
+            left = any((self.directory / "records").glob("*.json"))
             if self.directory.exists():
                 self._end_orphans()
-            return
+            return left
         running = [name for name in self.programs() if name not in last]
         threads = [threading.Thread(target=self.stop, args=(name,)) for name in running]
         for thread in threads:
@@ -161,6 +165,7 @@ class SupervisorMachine:
         self._call("shutdown")
         _await_end(pid, started, 30.0)
         self._end_orphans()
+        return True
 
     def _definition(self, program: Program) -> tuple[bytes, bytes]:
         """The private and the public file of a program."""

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -58,14 +59,17 @@ def serve(settings: Settings, ready: Callable[[Ready], None]) -> None:
 
 def stop(settings: Settings) -> bool:
     """Stop the server, every workload and every local server; whether anything ran."""
+    if not settings.data.is_dir():
+        return False
     base = Base(settings)
     found = presence.find(settings.data)
     if found is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(found.pid, signal.SIGTERM)
-    there = found is not None or bool(base.machine.programs())
     with _alone(settings.data, found.pid if found else 0):
-        base.machine.shutdown(last=[ControlPostgres.name])
+        there = base.machine.shutdown(last=[ControlPostgres.name]) or found is not None
+        if not base.places.run.is_relative_to(settings.data):
+            shutil.rmtree(base.places.run, ignore_errors=True)
     return there
 
 

@@ -248,7 +248,7 @@ def test_routes_lead_to_the_workload_of_their_stack(world):
 
 
 def test_health_tells_what_is_wrong(world):
-    cloud = LocalCloud(world.workloads, world.routes, Trash((world.volumes,)))
+    cloud = LocalCloud(world.workloads, world.routes, Trash((world.volumes,)), backups=None)
     stack = WORKLOAD.stack
     assert cloud.health(stack) == {}
     world.workloads.ensure(spec("1"))
