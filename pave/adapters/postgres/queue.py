@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import procrastinate
+import psycopg
 from procrastinate import exceptions
 from sqlalchemy import Engine, text
 
@@ -20,6 +22,8 @@ from pave.adapters.postgres.database import libpq_url
 
 _TASK = "pave.run"
 _QUEUE = "runs"
+_AGAIN_SECONDS = 1.0
+_log = logging.getLogger(__name__)
 
 
 class PostgresQueue:
@@ -90,10 +94,22 @@ class PostgresQueue:
         ready.set()
         async with app.open_async():
             with contextlib.suppress(asyncio.CancelledError):
-                await app.run_worker_async(
-                    queues=[_QUEUE],
-                    concurrency=threads,
-                    install_signal_handlers=False,
-                    delete_jobs="always",
-                    fetch_job_polling_interval=2.0,
-                )
+                while not await self._worked(app, threads):
+                    pass
+
+    @staticmethod
+    async def _worked(app: procrastinate.App, threads: int) -> bool:
+        """Work until the end; False where the database went away, which ends Procrastinate's worker for good."""
+        try:
+            await app.run_worker_async(
+                queues=[_QUEUE],
+                concurrency=threads,
+                install_signal_handlers=False,
+                delete_jobs="always",
+                fetch_job_polling_interval=2.0,
+            )
+        except (exceptions.ConnectorException, psycopg.Error) as problem:
+            _log.warning("The workers lost their database (%s); they begin again", problem)
+            await asyncio.sleep(_AGAIN_SECONDS)
+            return False
+        return True
