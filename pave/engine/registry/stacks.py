@@ -13,7 +13,7 @@ from pave.engine.views import ResourceView, RunView, StackView
 from pave.model.deployment_file import path_of
 from pave.model.diagnostics import Unknown, error
 from pave.model.names import Address
-from pave.observe.health import Health, Status
+from pave.observe.health import Health, Status, worst
 from pave.ports import StackRecord
 from pave.request.intent import Converge, Deploy, ReleasePin, RemoveStack, Rollback
 
@@ -85,17 +85,18 @@ class History(BaseModel):
 
 
 def view(context: Context, record: StackRecord) -> StackView:
-    """A stack as doors show it, with the health of each resource as it is now."""
+    """A stack as doors show it, with its health and that of each resource as it is now, not as it was on record."""
     world, stack = context.world, record.address
     deployment = world.snapshots.current().deployments.get(stack)
     health = health_of(world, stack)
+    now = worst(health.values()) if health else Health(Status(record.health), record.reason)
     return StackView(
         address=str(stack),
         environment=stack.environment,
         component=stack.component,
         phase=record.phase,
-        status=record.health,
-        reason=record.reason,
+        status=now.status.value,
+        reason=now.reason,
         owner=record.owner,
         repository=record.repository,
         commit=record.commit,
