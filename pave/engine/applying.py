@@ -22,7 +22,7 @@ from pave.plan.change import Action, Plan
 from pave.plan.desired import owner_of
 from pave.plan.stack import EMPTY, Stack
 from pave.ports import Applied, EnginePlan, ResourceRecord
-from pave.request.intent import RestoreResource
+from pave.request.intent import Converge, RestoreResource
 
 
 def apply(work: Work) -> dict[str, Any]:
@@ -178,6 +178,15 @@ def _failed(work: Work, planned: Plan, problem: Refused | ApplyError) -> None:
         stack, phase="failed", failed_inputs=planned.inputs or REMOVAL, error=diagnostic.as_data(), run=work.run.id
     )
     work.emit("stack.failed", str(stack), error=diagnostic.as_data())
+
+
+def not_converged(work: Work, phase: str, error: Mapping[str, Any] | None) -> None:
+    """Say of a stack that Git's word for it was not carried out, whichever stage that ended in."""
+    intent = work.run.request.intent
+    if isinstance(intent, Converge):
+        inputs = work.world.snapshots.current().inputs.get(intent.stack, "") or REMOVAL
+        work.world.stacks.put(intent.stack, phase=phase, failed_inputs=inputs, error=error, run=work.run.id)
+        work.emit(f"stack.{phase}", str(intent.stack), error=error)
 
 
 def _told(planned: Plan) -> str:

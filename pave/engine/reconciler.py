@@ -106,7 +106,8 @@ class Reconciler:
             "engine",
             Converge(stack, cause.word),
             self._world.clock.now(),
-            f"{cause.word}/{stack}/{cause.key}/{after}",
+            # A repair that failed is not asked for again; other inputs, or another try at these, are another matter.
+            f"{cause.word}/{stack}/{cause.key}" + ("" if cause.word == "drift" else f"/{after}"),
         )
         try:
             submit(self._world, request)

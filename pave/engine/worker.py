@@ -15,6 +15,7 @@ from typing import Any
 
 from pave.apply.retry import MOST_ATTEMPTS, ApplyError, Cancelled, Stale, Transient, Waiting, delay
 from pave.apply.run import Run, State, StepState
+from pave.engine.applying import not_converged
 from pave.engine.making import clean_up
 from pave.engine.stages import STAGES, Stage
 from pave.engine.work import Denied, Skipped, Work, hold
@@ -128,6 +129,8 @@ class Worker:
         changes = dict(why)
         if verdict is not None:
             changes["verdict"] = verdict
+        if state in (State.FAILED, State.DENIED):
+            not_converged(work, state.value, changes.get("error") or changes.get("verdict"))
         self._world.runs.move(work.run, state, **changes)
         self._world.plans.drop(work.run.id)
         work.emit("run.finished", state=state, **why)

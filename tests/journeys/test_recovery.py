@@ -280,3 +280,23 @@ def test_what_was_taken_down_comes_up_again(there: Platform) -> None:
     there.up()
     until(lambda: answers(there))
     assert sorted(there.programs()) == before
+
+
+def test_a_stack_whose_word_cannot_be_planned_says_so_and_is_not_asked_for_again(tmp_path: Path) -> None:
+    with platform(tmp_path / "data", PAVE_RESYNC_SECONDS="1") as running:
+        running.done("POST", "/resources", {"component": "ledger", "name": "jobs", "type": "queue"})
+        path = "deployments/dev/ledger.yaml"
+        before = running.file(path)
+        assert before is not None
+        running.commit({path: before.replace("{type: queue}", "{type: queue, inputs: {max_size: much}}")})
+        deadline = time.monotonic() + 20
+        while (running.status("dev/ledger") or {})["phase"] != "failed":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        asked = len(running.get("/runs", limit=100)["runs"])
+        time.sleep(4)
+        assert len(running.get("/runs", limit=100)["runs"]) == asked
+        running.commit({path: before})
+        while (running.status("dev/ledger") or {})["phase"] != "live":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
