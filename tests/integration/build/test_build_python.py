@@ -32,9 +32,9 @@ requires-python = ">=3.9"
 [[package]]
 name = "itsdangerous"
 version = "2.1.2"
-source = { registry = "https://gone.example/simple" }
+source = { registry = "GONE/simple" }
 wheels = [
-  { url = "https://gone.example/itsdangerous-2.1.2-py3-none-any.whl", hash = "sha256:HASH" },
+  { url = "GONE/itsdangerous-2.1.2-py3-none-any.whl", hash = "sha256:HASH" },
 ]
 
 [[package]]
@@ -98,7 +98,7 @@ def test_a_project_with_a_build_system_is_installed_with_its_script(build, serve
 
 
 def test_a_uv_lock_is_followed_to_the_letter_from_the_machines_own_index(build, serve):
-    lock = LOCK.replace("HASH", "2c2349112351b88699d8d4b6b075022c0808887cb7ad10069318a8b0bc88db44")
+    lock = LOCK.replace("GONE", "https://gone.example").replace("HASH", "2c2349112351b88699d8d4b6b075022c0808887cb7ad10069318a8b0bc88db44")
     project = (
         '[project]\nname = "locked"\nversion = "1.0"\nrequires-python = ">=3.9"\ndependencies = ["itsdangerous"]\n'
     )
