@@ -10,6 +10,7 @@ from pave.apply.retry import Cancelled
 from pave.engine.making import made_of
 from pave.engine.work import Denied, Skipped, Work
 from pave.engine.world import World
+from pave.model.deployment_file import path_of
 from pave.model.diagnostics import Refused, error
 from pave.model.environment import Environment
 from pave.model.names import Address, Ref
@@ -117,7 +118,15 @@ def plan_stack(world: World, snapshot: Snapshot, address: Address, cancel: Cance
 
 
 def resolve(world: World, snapshot: Snapshot, address: Address) -> Stack | None:
-    """The stack as the repository says it, or None where it does not say it."""
+    """The stack as the repository says it; None where it does not. Raises `Refused` where it cannot be read."""
+    if address in snapshot.unreadable:
+        raise Refused(
+            error(
+                f"{address} cannot be read, so nothing is done to it",
+                remedy=f"Mend {path_of(address)}; `pave findings` says what is wrong.",
+                address=str(address),
+            )
+        )
     deployment = snapshot.deployments.get(address)
     if deployment is None:
         return None

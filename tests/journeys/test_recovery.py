@@ -300,3 +300,12 @@ def test_a_stack_whose_word_cannot_be_planned_says_so_and_is_not_asked_for_again
         while (running.status("dev/ledger") or {})["phase"] != "live":
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+
+def test_a_slip_in_a_deployment_is_not_the_wish_to_remove_it(tmp_path: Path) -> None:
+    with platform(tmp_path / "data", PAVE_RESYNC_SECONDS="1") as running:
+        running.done("POST", "/resources", {"component": "ledger", "name": "db", "type": "postgres"})
+        running.commit({"deployments/dev/ledger.yaml": "kind: [Deployment\n"})
+        assert "cannot be read" in running.refused("POST", "/stacks/dev/ledger/converge")["summary"]
+        time.sleep(3)
+        assert running.databases("dev/ledger/db")

@@ -98,7 +98,8 @@ def test_a_project_with_a_build_system_is_installed_with_its_script(build, serve
 
 
 def test_a_uv_lock_is_followed_to_the_letter_from_the_machines_own_index(build, serve):
-    lock = LOCK.replace("GONE", "https://gone.example").replace("HASH", "2c2349112351b88699d8d4b6b075022c0808887cb7ad10069318a8b0bc88db44")
+    lock = LOCK.replace("GONE", "https://gone.example")
+    lock = lock.replace("HASH", "2c2349112351b88699d8d4b6b075022c0808887cb7ad10069318a8b0bc88db44")
     project = (
         '[project]\nname = "locked"\nversion = "1.0"\nrequires-python = ">=3.9"\ndependencies = ["itsdangerous"]\n'
     )
