@@ -71,9 +71,7 @@ def test_the_page_fits_and_says_nothing_wrong(
     browser: Browser, platform: Platform, size: tuple[int, int], scheme: str
 ) -> None:
     said: list[str] = []
-    page = signed_in(
-        browser, platform, viewport={"width": size[0], "height": size[1]}, color_scheme=scheme
-    )
+    page = signed_in(browser, platform, viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
     page.on("console", lambda message: said.append(message.text))
     page.reload()
     page.get_by_text("ledger").first.wait_for()
