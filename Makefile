@@ -44,4 +44,5 @@ lock: ## resolve the pinned versions again; names no registry and no address
 	  --no-header --no-annotate --python-version 3.11 --universal pyproject.toml -o requirements.lock
 
 clean:
+	@if [ -d .pave ]; then chmod -R u+w .pave; fi # artifacts are read-only, for their owner too
 	rm -rf .venv .pave .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -165,4 +165,6 @@ def _take_down(data: Path, *, remove: bool) -> None:
     with contextlib.suppress(Exception):
         wiring.stop(Settings.load({"data": data}))
     if remove:
+        for folder, _, _ in os.walk(data):
+            Path(folder).chmod(0o700)  # an artifact is read-only, for its owner too
         shutil.rmtree(data, ignore_errors=True)
