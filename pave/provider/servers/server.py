@@ -71,6 +71,7 @@ class Server(ABC):
     title: str
     start_seconds = 30.0
     stop_signal = "TERM"
+    stop_seconds = 10
 
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
@@ -194,6 +195,7 @@ class Server(ABC):
                 log=log,
                 environment=self.environment(record),
                 stop_signal=self.stop_signal,
+                stop_seconds=self.stop_seconds,
             )
         )
         self._wait(record, log)
