@@ -86,13 +86,14 @@ def _carry_out(work: Work, planned: Plan, engine_plan: EnginePlan, snapshot: Sna
     applied: Applied | None = None
     if not planned.empty:
         applied = world.engine.apply(stack, root, engine_plan, work.report, work.cancel)
+        world.reached(f"apply:{stack}:applied")
     if resolved is None:
         world.engine.forget(stack)
         world.stacks.remove(stack)
         work.emit("stack.removed", str(stack))
         return {"removed": True}
-    if applied is not None or not world.stacks.resources(stack):
-        world.stacks.put_resources(stack, _records(resolved, applied))
+    # From the state, not from this apply: an attempt that was cut off may have done all of it.
+    world.stacks.put_resources(stack, _records(resolved, world.engine.outputs(stack)))
     _applied(work, planned, snapshot, snapshot.deployments[stack])
     return {"serial": applied.serial if applied else planned.serial}
 
@@ -135,8 +136,7 @@ def _check_bindings(work: Work, planned: Plan, snapshot: Snapshot) -> None:
         )
 
 
-def _records(resolved: Stack, applied: Applied | None) -> list[ResourceRecord]:
-    outputs: Mapping[str, Mapping[str, Any]] = applied.outputs if applied else {}
+def _records(resolved: Stack, outputs: Mapping[str, Mapping[str, Any]]) -> list[ResourceRecord]:
     return [
         ResourceRecord(
             address=part.address,

@@ -149,11 +149,16 @@ def _create(work: Work, intent: CreateComponent) -> dict[str, Any]:
         {"entity": {"metadata": dict(user.metadata), "spec": dict(user.spec)}} if user else {},
     )
     commit = work.world.repositories.create(name, rendered.files, f"Create {name} from {template.title}", _author(work))
+    try:
+        workload = _workload_path(work, name, commit, needed=bool(intent.environment))
+    except Refused:
+        _unless_known(work, name)
+        raise
     return {
         "repository": name,
         "commit": commit,
         "new": True,
-        "workload": _workload_path(work, name, commit),
+        "workload": workload,
         "owner": str(owner) if owner else "",
         "template": intent.template,
         "template_version": template.version,
@@ -190,7 +195,7 @@ def _taken_in(work: Work, intent: ImportComponent, name: str, commit: str) -> di
         **told,
         "repository": name,
         "commit": commit,
-        "workload": _workload_path(work, name, commit),
+        "workload": _workload_path(work, name, commit, needed=bool(intent.environment)),
         "owner": str(team) if team else "",
     }
 
@@ -221,9 +226,10 @@ def _resolve(work: Work, intent: Deploy) -> dict[str, Any]:
     }
 
 
-def _workload_path(work: Work, repository: str, commit: str) -> str:
+def _workload_path(work: Work, repository: str, commit: str, *, needed: bool = True) -> str:
+    """Where the workload was read from. A repository without one can be taken in; what is deployed needs one."""
     inspection = work.world.snapshots.inspection(repository, commit)
-    if inspection.workload is None:
+    if inspection.workload is None and needed:
         raise Refused(*inspection.findings)
     return str(inspection.file)
 

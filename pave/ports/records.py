@@ -219,6 +219,3 @@ class Credentials(Protocol):
 
     def check(self, kind: str, secret: str) -> Principal | None:
         """Whose it is, if it is valid now. A link is used up by this."""
-
-    def revoke(self, secret: str) -> None:
-        """Make it worthless at once."""

@@ -165,6 +165,30 @@ def test_a_restore_that_is_killed_brings_back_the_copy_that_was_asked_for(there:
     there.done("DELETE", f"/stacks/{stack}")
 
 
+def test_what_was_applied_before_the_kill_is_on_record_after_it(there: Platform) -> None:
+    there.done("POST", "/resources", {"component": "noted", "name": "first", "type": "queue"})
+    there.restart(PAVE_FAILPOINT="apply:dev/noted:applied")
+    there.ask_until_death("POST", "/resources", {"component": "noted", "name": "second", "type": "queue"})
+    there.up()
+    there.settle()
+    shown = {one["address"]: one["outputs"] for one in there.get("/stacks/dev/noted")["resources"]}
+    assert sorted(shown) == ["dev/noted/first", "dev/noted/second"]
+    assert all(outputs["stream"] for outputs in shown.values())
+    there.done("DELETE", "/stacks/dev/noted")
+
+
+def test_a_repository_with_nothing_to_run_is_taken_in_where_nothing_is_to_be_deployed(
+    there: Platform, tmp_path: Path
+) -> None:
+    entity = "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata: {name: handbook}\n"
+    spec = "spec: {type: documentation, lifecycle: production, owner: group:payments}\n"
+    folder = repository(tmp_path / "handbook", {"catalog-info.yaml": entity + spec})
+    assert there.run("POST", "/components/import", {"url": str(folder), "name": "handbook"})["state"] == "failed"
+    assert "handbook" not in there.repositories()
+    there.done("POST", "/components/import", {"url": str(folder), "name": "handbook", "env": ""})
+    assert there.get("/entities/component:handbook")["owner"] == "group:default/payments"
+
+
 def test_a_cancelled_build_and_a_cancelled_apply_end_cleanly(there: Platform, tmp_path: Path) -> None:
     waiting = repository(tmp_path / "waiting", {**TINY, "app.py": "import time\ntime.sleep(600)\n"})
     run = there.asked("POST", "/components/import", {"url": str(waiting), "name": "waiting"})

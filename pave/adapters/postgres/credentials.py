@@ -48,11 +48,6 @@ class PostgresCredentials:
             ).one_or_none()
         return Principal(Ref.parse(row.actor), frozenset(row.scopes)) if row is not None else None
 
-    def revoke(self, secret: str) -> None:
-        """Make it worthless at once."""
-        with self._engine.begin() as connection:
-            connection.execute(delete(credentials).where(credentials.c.digest == _digest(secret)))
-
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
