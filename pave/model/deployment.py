@@ -10,11 +10,20 @@ from pave.model.workload import Need
 
 
 @dataclass(frozen=True)
+class Rollout:
+    """A version on its way: it gets `weight` percent of the requests, the version of commit `before` the others."""
+
+    weight: int
+    before: str = ""
+
+
+@dataclass(frozen=True)
 class Deployment:
     """Which commit and artifact of a component run where, and the resources asked for beyond its workload.
 
     A stack without a source has resources only: databases before there is a service. `pin` holds the
-    reason for which automatic deployment waits.
+    reason for which automatic deployment waits. `rollout` is there while a version is on its way; a stack
+    that is `asleep` runs nothing until somebody asks it for something.
     """
 
     address: Address
@@ -27,3 +36,5 @@ class Deployment:
     inputs: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     scale: int = 1
     pin: str | None = None
+    rollout: Rollout | None = None
+    asleep: bool = False

@@ -32,19 +32,34 @@ class Binding:
         return 2 * bool(self.id) + bool(self.klass)
 
 
+STRATEGIES = ("replace", "blue-green", "canary")
+
+
 @dataclass(frozen=True)
 class Deploy:
-    """How new versions arrive: `source` is a branch or the environment to promote from."""
+    """How new versions arrive: `source` is a branch or the environment to promote from.
+
+    `after` (`10m`) is how long a version must have been well there; `windows` say when one may arrive (`allow`,
+    `freeze`). `strategy` is one of `STRATEGIES`; `steps` are the shares of a canary in percent, `bake` (`30s`) is
+    how long each is watched. `provenance` is `required` or empty.
+    """
 
     source: str = ""
     after: str = ""
     strategy: str = "replace"
+    steps: tuple[int, ...] = ()
+    bake: str = ""
+    provenance: str = ""
     windows: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class Environment:
-    """One environment, after `inherits` was resolved. `drift` is `repair` or `report`."""
+    """One environment, after `inherits` was resolved. `drift` is `repair` or `report`.
+
+    `lifetime` (`3d`) is what an environment made from it gets, `until` (ISO time) when this one ends; `sleep`
+    (`after 30m idle`) when its stacks go to sleep; `seed` is run once in a new one.
+    """
 
     name: str
     kind: str
@@ -55,6 +70,7 @@ class Environment:
     drift: str = "repair"
     inherits: str = ""
     lifetime: str = ""
+    until: str = ""
     sleep: str = ""
     seed: str = ""
     budget: str = ""

@@ -6,8 +6,24 @@ errors of `pave.apply.retry` (they decide what happens next) or `Refused` (someo
 
 from __future__ import annotations
 
+from pave.ports.checking import (
+    Attestor,
+    Checker,
+    Evidence,
+)
 from pave.ports.cloud import (
     Cloud,
+    Probe,
+)
+from pave.ports.delivering import (
+    ChangeRequest,
+    Changes,
+    Comment,
+    CommitStatus,
+    Deliveries,
+    Delivery,
+    Forge,
+    ForgeEvent,
 )
 from pave.ports.effects import (
     Cancel,
@@ -30,6 +46,13 @@ from pave.ports.making import (
     Builder,
     Rendered,
     Scaffolder,
+)
+from pave.ports.pushes import (
+    PLATFORM_REPOSITORY,
+    Incoming,
+    Push,
+    Receiver,
+    RefUpdate,
 )
 from pave.ports.records import (
     Builds,
@@ -54,25 +77,42 @@ from pave.ports.repositories import (
 __all__ = [
     "Applied",
     "Artifact",
+    "Attestor",
     "Builder",
     "Builds",
     "Cancel",
     "Catalog",
+    "ChangeRequest",
+    "Changes",
+    "Checker",
     "Cipher",
     "Clock",
     "Cloud",
+    "Comment",
     "Commit",
+    "CommitStatus",
     "Credentials",
+    "Deliveries",
+    "Delivery",
     "Engine",
     "EngineChange",
     "EnginePlan",
     "Event",
     "Events",
+    "Evidence",
+    "Forge",
+    "ForgeEvent",
     "Holder",
+    "Incoming",
+    "PLATFORM_REPOSITORY",
     "Plans",
     "PlatformRepository",
     "Principal",
+    "Probe",
+    "Push",
     "Queue",
+    "Receiver",
+    "RefUpdate",
     "Rendered",
     "Report",
     "Repositories",

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from pave.model.names import Address
 from pave.observe.health import Health
+from pave.observe.traffic import Traffic
+from pave.ports.effects import Cancel, Report
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One look at an address of a stack: an HTTP status, or a problem in words; seconds it took."""
+
+    url: str
+    status: int = 0
+    seconds: float = 0.0
+    problem: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether something answered, and not with a server's error."""
+        return not self.problem and 0 < self.status < 500
 
 
 class Cloud(Protocol):
@@ -40,3 +58,18 @@ class Cloud(Protocol):
 
     def tidy(self, now: datetime) -> Sequence[Address]:
         """Take the backups that are due, delete what was kept long enough; the addresses backed up."""
+
+    def probe(self, stack: Address, *, candidate: bool = False) -> Sequence[Probe]:
+        """Ask every route of a stack through the router, as a client would. A stack without routes has no probes.
+
+        With `candidate` the version that is coming is asked, whatever share of the traffic it has.
+        """
+
+    def traffic(self, stack: Address, since: datetime) -> Mapping[str, Traffic]:
+        """What the router saw since then: of the version that was there (`stable`) and the one coming (`candidate`)."""
+
+    def last_request(self, stack: Address) -> datetime | None:
+        """When somebody last asked a stack for something through the router; None where nobody ever did."""
+
+    def execute(self, stack: Address, command: str, report: Report, cancel: Cancel) -> None:
+        """Run a command once with the files, variables and limits of a stack's workload. Raises `Refused`."""

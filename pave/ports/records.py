@@ -47,8 +47,13 @@ class Events(Protocol):
 class Runs(Protocol):
     """Runs and their journal: the authority on work. Every write of a worker is fenced by the run's epoch."""
 
-    def add(self, request: Request, kind: str, subject: str) -> tuple[Run, bool]:
-        """Record a request as a pending run; the same actor and key give the run there is, and False."""
+    def add(
+        self, request: Request, kind: str, subject: str, *, owner: str = "", not_before: datetime | None = None
+    ) -> tuple[Run, bool]:
+        """Record a request as a pending run; the same actor and key give the run there is, and False.
+
+        `owner` is the team that waits for it; with `not_before` it is left alone until then.
+        """
 
     def asked(self, actor: Ref, key: str) -> Run | None:
         """The run that `actor` asked for with the idempotency key `key`, if there is one."""
@@ -79,6 +84,9 @@ class Runs(Protocol):
     def ask_cancel(self, run: str) -> Run | None:
         """Ask the worker to stop; one that has not begun is cancelled at once."""
 
+    def waiting(self, owner: str) -> int:
+        """How many runs of an owner (an entity reference) have not begun."""
+
     def steps(self, run: str) -> Sequence[Step]:
         """The journal in order."""
 
@@ -98,8 +106,11 @@ class Runs(Protocol):
 class Queue(Protocol):
     """Wakes workers. It may lose a job: the sweep finds every run again."""
 
-    def push(self, run: str, subject: str, delay: float = 0.0) -> None:
-        """Have `run` carried out, one at a time per subject, `delay` seconds from now; twice is once."""
+    def push(self, run: str, subject: str, delay: float = 0.0, behind: int = 0) -> None:
+        """Have `run` carried out, one at a time per subject, `delay` seconds from now; twice is once.
+
+        `behind` is how many others its team has in the queue already: whoever has fewer comes first.
+        """
 
     def tidy(self) -> None:
         """Forget the jobs of workers that died, so that their subjects are not blocked."""

@@ -32,11 +32,13 @@ class PlatformRepository(Protocol):
     def tree(self, commit: str = "") -> Tree:
         """The files at `commit`, or at the head."""
 
-    def commit(self, base: str, edits: Mapping[str, bytes | None], message: str, author: str) -> str:
+    def commit(self, base: str, edits: Mapping[str, bytes | None], message: str, author: str, merged: str = "") -> str:
         """Write `edits` (None deletes) on top of `base`; return the new commit id.
 
         If `main` moved since `base` and the same paths were not touched, the edits are laid on the new
-        head; if one was, `apply.retry.Moved` is raised. The message carries its trailers.
+        head; if one was, `apply.retry.Moved` is raised. The message carries its trailers. `merged` is the commit
+        of a branch that becomes a second parent, so that Git knows it as merged; then there is a commit also
+        where nothing changes.
         """
 
     def log(self, path: str = "", limit: int = 50) -> Sequence[Commit]:
@@ -44,6 +46,15 @@ class PlatformRepository(Protocol):
 
     def last_changes(self, paths: Collection[str], commit: str = "") -> Mapping[str, str]:
         """For each path the newest commit, up to `commit` or the head, that changed it."""
+
+    def branches(self) -> Mapping[str, str]:
+        """The commit of each branch."""
+
+    def merge_edits(self, commit: str) -> Mapping[str, bytes | None]:
+        """What merging `commit` into `main` would edit. Raises `Conflict` that names the files that both changed."""
+
+    def delete_branch(self, branch: str, commit: str) -> None:
+        """Ensure that a branch that is at `commit` is gone; one that moved on stays."""
 
 
 class Repositories(Protocol):
@@ -72,3 +83,30 @@ class Repositories(Protocol):
 
     def remove(self, name: str) -> None:
         """Ensure that there is no such repository."""
+
+    def origin(self, name: str) -> str:
+        """The address that it mirrors, or empty for one that is Pave's own."""
+
+    def default_branch(self, name: str) -> str:
+        """The branch that is deployed where nobody says another: `main`."""
+
+    def branches(self, name: str) -> Mapping[str, str]:
+        """The commit of each branch."""
+
+    def contains(self, name: str, ancestor: str, commit: str) -> bool:
+        """Whether `commit` is `ancestor` or comes after it; False where the repository does not have one of them."""
+
+    def log(self, name: str, commit: str, since: str = "", limit: int = 100) -> Sequence[Commit]:
+        """The commits that `commit` has and `since` has not, newest first."""
+
+    def difference(self, name: str, base: str, commit: str) -> Mapping[str, str]:
+        """Unified diff per file from where `commit` left `base` up to `commit`; long ones are cut, and say so."""
+
+    def merge(self, name: str, commit: str, target: str, message: str, author: str) -> str:
+        """Ensure that the branch `target` contains `commit`: fast-forward where that is possible, else a merge commit.
+
+        Returns where `target` is then. Raises `Conflict` that names the files that both changed.
+        """
+
+    def delete_branch(self, name: str, branch: str, commit: str) -> None:
+        """Ensure that a branch that is at `commit` is gone; one that moved on stays."""

@@ -33,10 +33,22 @@ class ImportComponent:
 
 @dataclass(frozen=True)
 class Deploy:
-    """A commit (a branch, tag or id; empty: the head of the default branch) of a component to a stack."""
+    """A commit (a branch, tag or id; empty: the head of the default branch) of a component to a stack.
+
+    One that is `automatic` follows from a push: it respects a pin, and gives way to a newer one.
+    """
 
     stack: Address
     revision: str = ""
+    automatic: bool = False
+
+
+@dataclass(frozen=True)
+class Promote:
+    """What runs in the environment that `stack`'s is fed from: the same artifact, never built again."""
+
+    stack: Address
+    automatic: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,12 +108,70 @@ class DeleteEnvironment:
 
 
 @dataclass(frozen=True)
+class ExtendEnvironment:
+    """Let an environment live longer: until `until`, an ISO time."""
+
+    name: str
+    until: str
+
+
+@dataclass(frozen=True)
 class Rollback:
-    """The previous (or the named) commit of a stack again, pinned with the reason."""
+    """The previous (or the named) commit of a stack again, pinned with the reason.
+
+    One that is `automatic` answers a failure: it is not pinned, so that the next version may come.
+    """
 
     stack: Address
     to: str = ""
     reason: str = ""
+    automatic: bool = False
+
+
+@dataclass(frozen=True)
+class RollbackAll:
+    """Several stacks in one change: all of them go back, or none."""
+
+    stacks: tuple[Rollback, ...]
+
+
+@dataclass(frozen=True)
+class Advance:
+    """The next step of a version on its way: more of the traffic, all of it, or back; what was seen decides."""
+
+    stack: Address
+
+
+@dataclass(frozen=True)
+class Sleep:
+    """Run nothing of a stack until somebody asks it for something."""
+
+    stack: Address
+
+
+@dataclass(frozen=True)
+class Wake:
+    """Run a sleeping stack again."""
+
+    stack: Address
+
+
+@dataclass(frozen=True)
+class CheckChange:
+    """Check the commit of a change request: pipeline and preview for a service, plan and verdict for the platform."""
+
+    repository: str
+    number: int
+    commit: str
+
+
+@dataclass(frozen=True)
+class MergeChange:
+    """Merge a change request as it was checked, at `commit`."""
+
+    repository: str
+    number: int
+    commit: str
 
 
 @dataclass(frozen=True)
@@ -123,6 +193,7 @@ Intent = (
     CreateComponent
     | ImportComponent
     | Deploy
+    | Promote
     | AddResource
     | AddResources
     | RemoveResource
@@ -130,8 +201,15 @@ Intent = (
     | RemoveStack
     | CreateEnvironment
     | DeleteEnvironment
+    | ExtendEnvironment
     | Rollback
+    | RollbackAll
     | ReleasePin
+    | Advance
+    | Sleep
+    | Wake
+    | CheckChange
+    | MergeChange
     | Converge
 )
 
@@ -151,6 +229,7 @@ KINDS: Mapping[str, type[Any]] = {
     "component.create": CreateComponent,
     "component.import": ImportComponent,
     "stack.deploy": Deploy,
+    "stack.promote": Promote,
     "resource.add": AddResource,
     "resources.add": AddResources,
     "resource.remove": RemoveResource,
@@ -158,8 +237,15 @@ KINDS: Mapping[str, type[Any]] = {
     "stack.remove": RemoveStack,
     "environment.create": CreateEnvironment,
     "environment.delete": DeleteEnvironment,
+    "environment.extend": ExtendEnvironment,
     "stack.rollback": Rollback,
+    "stacks.rollback": RollbackAll,
     "stack.release": ReleasePin,
+    "stack.advance": Advance,
+    "stack.sleep": Sleep,
+    "stack.wake": Wake,
+    "change.check": CheckChange,
+    "change.merge": MergeChange,
     "stack.converge": Converge,
 }
 """The name of each kind of intent, as runs, events and doors call it."""
@@ -179,7 +265,11 @@ def subject_of(intent: Intent) -> str:
             return str(intent.resources[0].address.stack)
         case AddResource() | RemoveResource() | RestoreResource():
             return str(intent.address.stack)
-        case CreateEnvironment() | DeleteEnvironment():
+        case CreateEnvironment() | DeleteEnvironment() | ExtendEnvironment():
             return intent.name
+        case RollbackAll():
+            return " ".join(sorted(str(one.stack) for one in intent.stacks))
+        case CheckChange() | MergeChange():
+            return f"change/{intent.repository}/{intent.number}"
         case _:
             return str(intent.stack)

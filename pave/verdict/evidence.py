@@ -1,0 +1,106 @@
+"""What is known of a commit and of what was built from it: checks, provenance, and what a verdict may ask of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+
+class CheckOutcome(str, Enum):
+    """How a check ended. NOT_SCANNED is neither: it never counts as passed."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_SCANNED = "not-scanned"
+    NOT_APPLICABLE = "not-applicable"
+
+
+@dataclass(frozen=True)
+class CheckFinding:
+    """One thing that a check found. `severity` is high, medium or low; `line` 0 means the whole file."""
+
+    rule: str
+    message: str
+    severity: str = "high"
+    file: str = ""
+    line: int = 0
+    remedy: str = ""
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON form."""
+        return {key: value for key, value in vars(self).items() if value}
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check of one commit. `tool` names the program with its version; `summary` is one line."""
+
+    name: str
+    outcome: CheckOutcome
+    summary: str = ""
+    tool: str = ""
+    findings: tuple[CheckFinding, ...] = ()
+    seconds: float = 0.0
+    output: tuple[str, ...] = ()
+    """The last lines that the tool said, without secrets; for a failed check."""
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "name": self.name,
+            "outcome": self.outcome.value,
+            "summary": self.summary,
+            "tool": self.tool,
+            "findings": [one.as_data() for one in self.findings],
+            "seconds": self.seconds,
+            "output": list(self.output),
+        }
+
+
+def check_result(data: Mapping[str, Any]) -> CheckResult:
+    """The value of its JSON form."""
+    return CheckResult(
+        name=data["name"],
+        outcome=CheckOutcome(data["outcome"]),
+        summary=data.get("summary", ""),
+        tool=data.get("tool", ""),
+        findings=tuple(CheckFinding(**one) for one in data.get("findings", ())),
+        seconds=float(data.get("seconds", 0.0)),
+        output=tuple(data.get("output", ())),
+    )
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where an artifact comes from: what the control plane states about a build, and signs.
+
+    Source of the form: slsa.dev/spec/v1.2/build-provenance, in-toto.io/Statement/v1.
+    """
+
+    digest: str
+    repository: str
+    commit: str
+    run: str
+    built_with: str
+    started: datetime
+    finished: datetime
+    checks: Sequence[CheckResult] = ()
+    materials: str = ""
+    """SHA-256 of the bill of materials."""
+    builder: str = "pave"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What came of checking a signed provenance. `reason` says why it is not `ok`."""
+
+    ok: bool
+    reason: str = ""
+    builder: str = ""
+    repository: str = ""
+    commit: str = ""
+    run: str = ""
+    statement: Mapping[str, Any] = field(default_factory=dict)
