@@ -37,6 +37,14 @@ class Moved(Stale):
     """Somebody else changed the same file in Git meanwhile."""
 
 
+class Later(Exception):
+    """Nothing is wrong, it is only not time yet: the run goes on in `seconds`, and holds nobody up until then."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"in {seconds:.1f} s")
+
+
 class Cancelled(ApplyError):
     """Stopped because somebody asked."""
 

@@ -35,6 +35,25 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.CANCELLED: frozenset(),
 }
 
+ORDER = (
+    "source",
+    "verify",
+    "check",
+    "build",
+    "sbom",
+    "provenance",
+    "bake",
+    "plan",
+    "judge",
+    "record",
+    "apply",
+    "observe",
+    "seed",
+    "smoke",
+    "follow",
+)
+"""The steps of a run, in order; which of them a run has depends on what it is about."""
+
 TERMINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
 
 

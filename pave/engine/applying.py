@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from pave.apply.retry import ApplyError, Stale
-from pave.apply.run import StepState
-from pave.engine.planning import resolve
+from pave.apply.run import ORDER, StepState
+from pave.engine.planning import only_checked, resolve
 from pave.engine.work import Skipped, Work
 from pave.engine.world import World
 from pave.model.deployment import Deployment
@@ -19,8 +19,8 @@ from pave.model.snapshot import Snapshot
 from pave.observe.drift import REMOVAL
 from pave.observe.health import Health, Status, with_missing, worst
 from pave.plan.change import Action, Plan
-from pave.plan.desired import owner_of
 from pave.plan.stack import EMPTY, Stack
+from pave.plan.wanted import owner_of
 from pave.ports import Applied, EnginePlan, ResourceRecord
 from pave.request.intent import Converge, RestoreResource
 
@@ -30,6 +30,8 @@ def apply(work: Work) -> dict[str, Any]:
     stacks = [Address.parse(one) for one in work.output("plan").get("stacks", ())]
     if not stacks:
         raise Skipped("No stack is touched")
+    if only_checked(work.run.request.intent):
+        raise Skipped("It was only checked")
     problems: list[Diagnostic] = []
     done: dict[str, Any] = {}
     for stack in stacks:
@@ -72,8 +74,8 @@ def _apply_stack(work: Work, stack: Address) -> dict[str, Any]:
     return output
 
 
-_POSITION = 5
-"""Where `apply` stands among the stages; its steps per stack stand there too."""
+_POSITION = ORDER.index("apply")
+"""The steps per stack stand where `apply` does."""
 
 
 def _carry_out(work: Work, planned: Plan, engine_plan: EnginePlan, snapshot: Snapshot) -> dict[str, Any]:
@@ -208,7 +210,7 @@ def observe(work: Work) -> dict[str, Any]:
     # Before the run ends: who asked finds what was made in the catalog, not a minute later.
     work.world.projection.refresh(work.world.snapshots.current())
     there = [stack for stack in stacks if work.world.stacks.get(stack) is not None]
-    if not there:
+    if not there or only_checked(work.run.request.intent):
         raise Skipped("Nothing is left to look at")
     seen: dict[str, Any] = {}
     urls: dict[str, str] = {}

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pave.engine import changes
+from pave.engine.changes import merge_source
+from pave.engine.delivering import BACK, FAILED
+from pave.engine.promoting import promoted
 from pave.engine.work import Skipped, Work
 from pave.model.deployment import Deployment
 from pave.model.deployment_file import path_of
 from pave.model.diagnostics import Refused, Unknown, error
-from pave.model.names import Ref, check_name
+from pave.model.names import Address, Ref, check_name
 from pave.model.workload import SOURCE_IMAGE
-from pave.plan.desired import Made, owner_of
+from pave.plan.wanted import Made, owner_of
+from pave.ports import PLATFORM_REPOSITORY
 from pave.request.access import standing
 from pave.request.intent import (
     AddResource,
     AddResources,
+    Advance,
+    CheckChange,
     CreateComponent,
     CreateEnvironment,
     Deploy,
     ImportComponent,
+    MergeChange,
+    Promote,
     RestoreResource,
     Rollback,
+    RollbackAll,
 )
+
+_REMEMBERED = 50
 
 
 def source(work: Work) -> dict[str, Any]:
@@ -35,6 +49,10 @@ def source(work: Work) -> dict[str, Any]:
             return _import(work, intent)
         case Deploy() as intent:
             return _resolve(work, intent)
+        case CheckChange() as intent:
+            return _of_change(work, intent)
+        case MergeChange() as intent:
+            return merge_source(work, intent)
         case _:
             raise Skipped("It is not about a commit")
 
@@ -42,8 +60,8 @@ def source(work: Work) -> dict[str, Any]:
 def build(work: Work) -> dict[str, Any]:
     """Ensure the artifact of the commit; one that was built already is taken as it is."""
     made = work.output("source")
-    if not made:
-        raise Skipped("It is not about a commit")
+    if not made.get("commit"):
+        raise Skipped("It is not about a commit of a service")
     repository, commit = made["repository"], made["commit"]
     inspection = work.world.snapshots.inspection(repository, commit)
     if inspection.workload is None or all(one.image != SOURCE_IMAGE for one in inspection.workload.containers):
@@ -61,41 +79,62 @@ def build(work: Work) -> dict[str, Any]:
 
 def made_of(work: Work) -> Made:
     """What the stages before planning made, in the form that desired state is computed from."""
+    intent, snapshot = work.run.request.intent, work.world.snapshots.current()
+    match intent:
+        case CheckChange() | MergeChange() if intent.repository == PLATFORM_REPOSITORY:
+            change = changes.of(work.world, intent.repository, intent.number)
+            edits = work.world.platform.merge_edits(intent.commit)
+            return Made(title=f"Merge {change.id}: {change.title}", edits=edits)
+        case CheckChange() if work.output("source"):
+            return replace(_found(work), preview=changes.preview_of(work.world, snapshot, intent))
+        case AddResource() | AddResources() | CreateEnvironment():
+            return Made(owner=_team_of(work, getattr(intent, "owner", "")))
+        case Promote():
+            return Made(promoted=promoted(work.world, snapshot, intent))
+        case Rollback():
+            return Made(earlier=_earlier_of(work, (intent,)))
+        case RollbackAll():
+            return Made(earlier=_earlier_of(work, intent.stacks))
+        case Advance():
+            decision = work.output("bake")
+            back = _earlier_of(work, (Rollback(intent.stack),)) if decision.get("decision") == "back" else {}
+            return Made(decision=decision, earlier=back)
+        case RestoreResource():
+            return Made(trashed_type=_trashed(work, intent))
+        case _:
+            return _found(work) if work.output("source") else Made()
+
+
+def _found(work: Work) -> Made:
     found, built = work.output("source"), work.output("build")
-    intent, world = work.run.request.intent, work.world
-    if found:
-        return Made(
-            repository=found["repository"],
-            commit=found["commit"],
-            artifact=str(built.get("artifact", "")),
-            workload=found["workload"],
-            owner=Ref.parse(found["owner"]) if found.get("owner") else None,
-            url=found.get("url", ""),
-            template=found.get("template", ""),
-            template_version=found.get("template_version", ""),
-            values=found.get("values", {}),
-        )
-    if isinstance(intent, AddResource | AddResources | CreateEnvironment):
-        return Made(owner=_team_of(work, getattr(intent, "owner", "")))
-    if isinstance(intent, Rollback):
-        return Made(earlier=_earlier(work, intent))
-    if isinstance(intent, RestoreResource):
-        if intent.backup:
-            return Made(trashed_type=_backed_up(work, intent))
-        kept = [one for one in world.cloud.trash() if one["address"] == str(intent.address)]
-        if not kept and work.run.stacks:
-            return Made()  # an earlier attempt was cut off after it had brought it back
-        if not kept:
-            raise Refused(
-                error(
-                    f"Nothing of {intent.address} is kept",
-                    detail="Removed databases and buckets are kept for 7 days.",
-                    remedy="See what there is: pave trash.",
-                    address=str(intent.address),
-                )
+    return Made(
+        repository=found["repository"],
+        commit=found.get("commit", ""),
+        artifact=str(built.get("artifact", "")),
+        workload=found["workload"],
+        owner=Ref.parse(found["owner"]) if found.get("owner") else None,
+        url=found.get("url", ""),
+        template=found.get("template", ""),
+        template_version=found.get("template_version", ""),
+        values=found.get("values", {}),
+    )
+
+
+def _trashed(work: Work, intent: RestoreResource) -> str:
+    """The type of what is to be brought back; empty where an earlier attempt brought it back already."""
+    if intent.backup:
+        return _backed_up(work, intent)
+    kept = [one for one in work.world.cloud.trash() if one["address"] == str(intent.address)]
+    if not kept and not work.run.stacks:
+        raise Refused(
+            error(
+                f"Nothing of {intent.address} is kept",
+                detail="Removed databases and buckets are kept for 7 days.",
+                remedy="See what there is: pave trash.",
+                address=str(intent.address),
             )
-        return Made(trashed_type=str(kept[0]["type"]))
-    return Made()
+        )
+    return str(kept[0]["type"]) if kept else ""
 
 
 def _backed_up(work: Work, intent: RestoreResource) -> str:
@@ -149,6 +188,7 @@ def _create(work: Work, intent: CreateComponent) -> dict[str, Any]:
         {"entity": {"metadata": dict(user.metadata), "spec": dict(user.spec)}} if user else {},
     )
     commit = work.world.repositories.create(name, rendered.files, f"Create {name} from {template.title}", _author(work))
+    work.world.changes.see(name, work.world.repositories.default_branch(name), commit)
     try:
         workload = _workload_path(work, name, commit, needed=bool(intent.environment))
     except Refused:
@@ -172,6 +212,7 @@ def _import(work: Work, intent: ImportComponent) -> dict[str, Any]:
     new = name not in work.world.repositories.names() or work.interrupted("source", "")
     work.report(f"Fetching {intent.url}")
     commit = work.world.repositories.mirror(name, intent.url, work.cancel)
+    work.world.changes.see(name, work.world.repositories.default_branch(name), commit)
     try:
         return {"new": new, "url": intent.url, **_taken_in(work, intent, name, commit)}
     except Refused:
@@ -216,12 +257,29 @@ def _resolve(work: Work, intent: Deploy) -> dict[str, Any]:
     url = (registered.metadata.get("annotations") or {}).get("pave.dev/source-url") if registered else None
     if url:
         work.world.repositories.mirror(repository, str(url), work.cancel)
+    if url and not intent.automatic:
+        branches = work.world.repositories.branches(repository)
+        default = work.world.repositories.default_branch(repository)
+        work.world.changes.see(repository, default, branches[default])
     commit = work.world.repositories.resolve(repository, intent.revision).id
     owner = owner_of(snapshot, intent.stack.component)
     return {
         "repository": repository,
         "commit": commit,
         "workload": _workload_path(work, repository, commit),
+        "owner": str(owner) if owner else "",
+    }
+
+
+def _of_change(work: Work, intent: CheckChange) -> dict[str, Any]:
+    if intent.repository == PLATFORM_REPOSITORY:
+        raise Skipped("A change of the platform repository has nothing to build")
+    repository, commit = intent.repository, work.world.repositories.resolve(intent.repository, intent.commit).id
+    owner = owner_of(work.world.snapshots.current(), repository)
+    return {
+        "repository": repository,
+        "commit": commit,
+        "workload": _workload_path(work, repository, commit, needed=False),
         "owner": str(owner) if owner else "",
     }
 
@@ -234,15 +292,26 @@ def _workload_path(work: Work, repository: str, commit: str, *, needed: bool = T
     return str(inspection.file)
 
 
+def _earlier_of(work: Work, wanted: Sequence[Rollback]) -> dict[Address, Deployment]:
+    """The deployment that each stack goes back to, where there is one."""
+    found = {one.stack: _earlier(work, one) for one in wanted}
+    return {stack: one for stack, one in found.items() if one is not None}
+
+
 def _earlier(work: Work, intent: Rollback) -> Deployment | None:
-    """The deployment to go back to: the newest one of another commit, or the one of the commit that was named."""
+    """The newest deployment of another commit that did not fail, or the one of the commit that was named."""
     path = path_of(intent.stack)
     now = work.world.snapshots.current().deployments.get(intent.stack)
+    delivered = work.world.deliveries.find(stack=intent.stack, limit=_REMEMBERED)
+    bad = {one.commit for one in delivered if one.outcome in (FAILED, BACK)}
     for commit in work.world.platform.log(path, limit=200):
         before = work.world.snapshots.deployment_at(commit.id, intent.stack)
         if before is None or not before.commit:
             continue
-        wanted = before.commit.startswith(intent.to) if intent.to else now is None or before.commit != now.commit
+        if intent.to:
+            wanted = before.commit.startswith(intent.to)
+        else:
+            wanted = now is None or (before.commit != now.commit and before.commit not in bad)
         if wanted:
             return before
     return None

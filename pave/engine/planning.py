@@ -7,25 +7,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from pave.apply.retry import Cancelled
+from pave.engine.delivering import recorded
 from pave.engine.making import made_of
 from pave.engine.work import Denied, Skipped, Work
 from pave.engine.world import World
+from pave.model.deployment import Deployment
 from pave.model.deployment_file import path_of
 from pave.model.diagnostics import Refused, error
 from pave.model.environment import Environment
 from pave.model.names import Address, Ref
 from pave.model.snapshot import Snapshot
 from pave.plan.change import Action, Change, Plan
-from pave.plan.desired import Desired, desired, environment_path, owner_of
+from pave.plan.desired import desired
 from pave.plan.stack import EMPTY, Stack, Surroundings, build
 from pave.plan.terraform import RootModule
+from pave.plan.wanted import Desired, environment_path, owner_of
 from pave.ports import Cancel, EngineChange, EnginePlan
-from pave.request.access import PLATFORM
-from pave.request.intent import Converge, Intent
+from pave.request.access import PLATFORM, PLATFORM_REPOSITORY
+from pave.request.intent import CheckChange, Converge, Intent, MergeChange
 from pave.verdict.finding import Verdict
 from pave.verdict.guardrail import Subject, compile_all
+from pave.verdict.judge import Around, subjects_of
 from pave.verdict.judge import judge as give_verdict
-from pave.verdict.judge import subjects_of
 
 RECORDED_BY = "Pave-Change"
 """The trailer that names the run in the commit that it made."""
@@ -193,15 +196,30 @@ def judge(work: Work) -> dict[str, Any]:
         name: Environment(name, str(one["kind"]), Ref.parse(str(one["owner"]), kind="group"))
         for name, one in work.run.result.get("environments", {}).items()
     }
-    verdict = verdict_on(found, [one[0] for one in stored if one], work.run.request.actor, noted)
+    verdict = verdict_on(world, found, [one[0] for one in stored if one], work.run.request.actor, noted)
     work.run = world.runs.note(work.run, verdict=verdict.as_data())
     if not verdict.passes:
         raise Denied(verdict)
     return {"outcome": verdict.outcome.value, "findings": len(verdict.findings), "guardrails": verdict.guardrails}
 
 
+def evidence_of(world: World, deployment: Deployment | None) -> dict[str, Any]:
+    """What is known of a version: how its checks ended, and whether its signed provenance holds."""
+    if deployment is None or not deployment.artifact:
+        return {"checks": {}, "provenance": "missing"}
+    checks = world.evidence.checks(deployment.repository, deployment.commit)
+    envelope = world.evidence.envelope(deployment.artifact)
+    verified = world.attestor.verify(envelope, deployment.artifact) if envelope else None
+    provenance = "missing" if verified is None else "verified" if verified.ok else verified.reason
+    return {"checks": {one.name: one.outcome.value for one in checks}, "provenance": provenance}
+
+
 def verdict_on(
-    found: Candidate, plans: Iterable[Plan], actor: Ref, noted: Mapping[str, Environment] | None = None
+    world: World,
+    found: Candidate,
+    plans: Iterable[Plan],
+    actor: Ref,
+    noted: Mapping[str, Environment] | None = None,
 ) -> Verdict:
     """The judge's answer on plans, by the guardrails that the candidate says.
 
@@ -213,7 +231,8 @@ def verdict_on(
         name = one.stack.environment
         environment = found.environment(name) or (noted or {}).get(name) or Environment(name, "production", PLATFORM)
         owner = owner_of(found.snapshot, one.stack.component) or owner_of(found.base, one.stack.component)
-        subjects += subjects_of(one, environment, found.snapshot.deployments.get(one.stack), owner, actor)
+        deployment = found.snapshot.deployments.get(one.stack)
+        subjects += subjects_of(one, Around(environment, deployment, owner, actor, evidence_of(world, deployment)))
     return give_verdict(subjects, compile_all(found.snapshot.guardrails.values()), found.snapshot.guardrails_digest)
 
 
@@ -222,6 +241,8 @@ def record(work: Work) -> dict[str, Any]:
     world, run = work.world, work.run
     if isinstance(run.request.intent, Converge):
         raise Skipped("Git says so already")
+    if only_checked(run.request.intent):
+        raise Skipped("It was only checked; nothing is changed until it is merged")
     for commit in world.platform.log(limit=50):
         if commit.trailers.get(RECORDED_BY) == run.id:
             return {"commit": commit.id, "title": commit.message.split("\n", 1)[0]}
@@ -231,9 +252,17 @@ def record(work: Work) -> dict[str, Any]:
     if work.cancel():
         raise Cancelled(error(f"Run {run.id} was cancelled", address=run.subject))
     message = f"{found.desired.title}\n\nPave-Actor: {run.request.actor}\n{RECORDED_BY}: {run.id}\n"
-    commit_id = world.platform.commit(found.base.commit, found.edits, message, run.request.actor.short)
+    intent = run.request.intent
+    merged = intent.commit if isinstance(intent, MergeChange) and intent.repository == PLATFORM_REPOSITORY else ""
+    commit_id = world.platform.commit(found.base.commit, found.edits, message, run.request.actor.short, merged)
+    recorded(work, found.base, found.snapshot)
     work.emit("repository.changed", "platform", commit=commit_id, title=found.desired.title)
     return {"commit": commit_id, "title": found.desired.title}
+
+
+def only_checked(intent: Intent) -> bool:
+    """Whether a run ends with the verdict: a change of the platform repository that is checked."""
+    return isinstance(intent, CheckChange) and intent.repository == PLATFORM_REPOSITORY
 
 
 def summary(planned: Plan) -> dict[str, Any]:

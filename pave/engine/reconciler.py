@@ -11,9 +11,11 @@ import logging
 import random
 import threading
 import time
+from datetime import datetime
 
 from pave.apply.run import TERMINAL, State
 from pave.engine.submit import submit
+from pave.engine.tending import tend
 from pave.engine.world import World
 from pave.model.diagnostics import Refused
 from pave.model.names import Address
@@ -35,6 +37,7 @@ class Reconciler:
     def __init__(self, world: World, seconds: float) -> None:
         self._world = world
         self._seconds = seconds
+        self._due: datetime | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._rounds, name="pave-reconciler", daemon=True)
 
@@ -73,6 +76,7 @@ class Reconciler:
                 cause = self._drift(snapshot, record, worst(health.values()))
             if cause is not None:
                 asked += self._ask(stack, cause, record.run if record else "")
+        self._due = tend(world, snapshot, busy)
         return asked
 
     def sweep(self) -> int:
@@ -129,8 +133,9 @@ class Reconciler:
             self._rest(self._seconds * jitter, seen)
 
     def _rest(self, seconds: float, seen: str) -> None:
-        """Wait for the next round: until `seconds` are over, or `main` is not at `seen` any more."""
+        """Wait for the next round: until `seconds` are over, `main` moved on, or something's time has come."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and not self._stop.wait(_HEAD_SECONDS):
-            if self._world.platform.head() != seen:
+            due = self._due is not None and self._due <= self._world.clock.now()
+            if due or self._world.platform.head() != seen:
                 return

@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from pave.apply.run import Run, State
@@ -18,20 +20,25 @@ from pave.engine.work import Work
 from pave.engine.world import World
 from pave.model.diagnostics import Conflict, Diagnostic, Forbidden, Refused, error
 from pave.model.names import check_name
-from pave.plan.desired import owner_of
-from pave.request.access import refusal, standing
+from pave.plan.wanted import owner_of
+from pave.request.access import PLATFORM_REPOSITORY, refusal, refusal_of_paths, standing
 from pave.request.intent import (
     AddResource,
     AddResources,
+    Advance,
+    CheckChange,
     CreateComponent,
     CreateEnvironment,
     DeleteEnvironment,
     Deploy,
+    ExtendEnvironment,
     ImportComponent,
     Intent,
+    MergeChange,
     RemoveResource,
     Request,
     RestoreResource,
+    RollbackAll,
     kind_of,
     subject_of,
 )
@@ -51,12 +58,16 @@ class Preview:
     verdict: Mapping[str, Any]
 
 
-def submit(world: World, request: Request) -> Run:
-    """Record a request as a run and wake a worker. Raises `Refused`, `Forbidden` or `OtherRequest`."""
+def submit(world: World, request: Request, wait: timedelta = timedelta(0)) -> Run:
+    """Record a request as a run and wake a worker, after `wait`. Raises `Refused`, `Forbidden` or `OtherRequest`."""
     run, new = world.runs.asked(request.actor, request.key) if request.key else None, False
     if run is None:  # what was asked before is not judged by what it has changed since
         check(world, request)
-        run, new = world.runs.add(request, kind_of(request.intent), subject_of(request.intent))
+        owner = _waits_for(world, request)
+        behind = world.runs.waiting(owner)
+        at = world.clock.now() + wait if wait else None
+        kind, subject = kind_of(request.intent), subject_of(request.intent)
+        run, new = world.runs.add(request, kind, subject, owner=owner, not_before=at)
     if not new and run.request.intent != request.intent:
         raise OtherRequest(
             error(
@@ -69,8 +80,15 @@ def submit(world: World, request: Request) -> Run:
         actor = str(request.actor)
         world.events.emit("run.created", run.subject, run=run.id, actor=actor, kind=run.kind, door=request.door)
     if run.state is State.PENDING:
-        world.queue.push(run.id, run.subject)
+        world.queue.push(run.id, run.subject, wait.total_seconds(), behind if new else 0)
     return run
+
+
+def _waits_for(world: World, request: Request) -> str:
+    """Who waits for a run: the team that owns what it is about, else who asked. Teams take turns in the queue."""
+    component = _component_of(request.intent)
+    owner = owner_of(world.snapshots.current(), component) if component else None
+    return str(owner or request.actor)
 
 
 def preview(world: World, request: Request) -> Preview:
@@ -84,7 +102,7 @@ def preview(world: World, request: Request) -> Preview:
         found.desired.title,
         _diffs(world, found),
         {"stacks": [str(one) for one in found.stacks], "changes": changes},
-        verdict_on(found, plans, request.actor).as_data(),
+        verdict_on(world, found, plans, request.actor).as_data(),
     )
 
 
@@ -93,18 +111,18 @@ def check(world: World, request: Request) -> Candidate | None:
     intent = request.intent
     snapshot = world.snapshots.current()
     _check_names(intent)
-    component = _component_of(intent)
-    refused = refusal(
-        standing(request.actor, snapshot.entities),
-        intent,
-        owner_of(snapshot, component) if component else None,
-        snapshot.environments,
-    )
+    who, owner = standing(request.actor, snapshot.entities), partial(owner_of, snapshot)
+    refused = refusal(who, intent, owner, snapshot.environments)
+    if refused is None and isinstance(intent, MergeChange) and intent.repository == PLATFORM_REPOSITORY:
+        edits = world.platform.merge_edits(intent.commit)
+        refused = refusal_of_paths(who, tuple(edits), owner, snapshot.environments)
     if refused is not None:
         raise Forbidden(refused)
     if isinstance(intent, CreateComponent | ImportComponent | Deploy):
         _check_source(world, intent)
         return None
+    if isinstance(intent, CheckChange | MergeChange | Advance):
+        return None  # what it comes to is known only once it was checked, merged or watched
     work = Work(world, Run("", kind_of(intent), subject_of(intent), State.PENDING, request))
     found = candidate(world, intent, made_of(work))
     for stack in found.stacks:
@@ -116,12 +134,16 @@ def _check_names(intent: Intent) -> None:
     match intent:
         case CreateComponent() | ImportComponent():
             check_name(intent.name, "a component")
+            if intent.name == PLATFORM_REPOSITORY:
+                raise Refused(error(f"{intent.name} is the platform repository's own name", remedy="Choose another."))
         case CreateEnvironment() | DeleteEnvironment():
             check_name(intent.name, "an environment")
         case AddResource() | RemoveResource() | RestoreResource():
             check_name(intent.address.resource, "a resource")
         case AddResources() if not intent.resources:
             raise Refused(error("No resource was named", remedy="Name at least one."))
+        case RollbackAll() if not intent.stacks:
+            raise Refused(error("No stack was named", remedy="Name at least one."))
         case _:
             pass
 
@@ -130,6 +152,13 @@ def _check_source(world: World, intent: CreateComponent | ImportComponent | Depl
     snapshot = world.snapshots.current()
     environment = intent.stack.environment if isinstance(intent, Deploy) else intent.environment
     problems: list[Diagnostic] = []
+    if environment in snapshot.environments and snapshot.environments[environment].is_pattern:
+        problems.append(
+            error(
+                f"{environment} is the pattern that previews are made from",
+                remedy="Push a branch: its change request gets a preview of its own.",
+            )
+        )
     if environment and environment not in snapshot.environments:
         problems.append(
             error(
@@ -158,6 +187,12 @@ def _component_of(intent: Intent) -> str:
             return intent.resources[0].address.component if intent.resources else ""
         case AddResource() | RemoveResource() | RestoreResource():
             return intent.address.component
+        case CheckChange() | MergeChange():
+            return intent.repository
+        case RollbackAll():
+            return intent.stacks[0].stack.component
+        case ExtendEnvironment():
+            return ""
         case _:
             return intent.stack.component
 

@@ -17,6 +17,7 @@ from pave.ports import Holder
 from pave.verdict.finding import Verdict
 
 _LINES_TOGETHER = 50
+_MOST_LINES = 20_000
 _HOLDER: ContextVar[Holder | None] = ContextVar("holder", default=None)
 
 
@@ -51,6 +52,8 @@ class Work:
     lost: threading.Event = field(default_factory=threading.Event)
     steps: dict[tuple[str, str], Step] = field(default_factory=dict)
     _lines: list[str] = field(default_factory=list)
+    _said: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def output(self, stage: str, subject: str = "") -> Mapping[str, Any]:
         """What a stage recorded; empty where it was skipped or has not run."""
@@ -78,14 +81,21 @@ class Work:
         """One line of progress for whoever watches; lines are sent together, a full batch at once."""
         if not self.run.id:
             return  # only looking: nobody can watch a run that is not recorded
-        self._lines.append(line)
-        if len(self._lines) >= _LINES_TOGETHER:
+        with self._lock:
+            self._said += 1
+            if self._said <= _MOST_LINES:
+                self._lines.append(line)
+            elif self._said == _MOST_LINES + 1:
+                self._lines.append(f"More than {_MOST_LINES} lines: what follows is not kept")
+            full = len(self._lines) >= _LINES_TOGETHER
+        if full:
             self.flush()
 
     def flush(self) -> None:
         """Send the lines that were kept."""
-        if self._lines:
+        with self._lock:
             lines, self._lines = self._lines, []
+        if lines:
             self.emit("run.log", lines=lines)
 
     def emit(self, type_: str, subject: str = "", **data: Any) -> None:

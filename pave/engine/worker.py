@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from pave.apply.retry import MOST_ATTEMPTS, ApplyError, Cancelled, Stale, Transient, Waiting, delay
-from pave.apply.run import Run, State, StepState
+from pave.apply.retry import MOST_ATTEMPTS, ApplyError, Cancelled, Later, Stale, Transient, Waiting, delay
+from pave.apply.run import ORDER, Run, State, StepState
 from pave.engine.applying import not_converged
+from pave.engine.following import ended
 from pave.engine.making import clean_up
 from pave.engine.stages import STAGES, Stage
 from pave.engine.work import Denied, Skipped, Work, hold
@@ -24,6 +26,7 @@ from pave.model.diagnostics import Diagnostic, Refused, error
 
 LEASE_SECONDS = 30.0
 _MOST_REPLANS = 3
+_FLUSH_SECONDS = 0.1
 _log = logging.getLogger(__name__)
 
 
@@ -59,24 +62,8 @@ class Worker:
                     return
                 work.report(f"{stale.diagnostic.summary}; planning again")
                 self._world.runs.forget_steps(work.run, [one.name for one in STAGES if one.again])
-            except Denied as denied:
-                self._end(work, State.DENIED, verdict=denied.verdict.as_data())
-                return
-            except Cancelled as cancelled:
-                self._end(work, State.CANCELLED, cancelled.diagnostic)
-                return
-            except Refused as refused:
-                self._end(work, State.FAILED, *refused.diagnostics)
-                return
-            except (Waiting, Transient) as later:
-                self._again_later(work, later)
-                return
-            except ApplyError as failed:
-                self._end(work, State.FAILED, failed.diagnostic)
-                return
             except Exception as problem:  # noqa: BLE001 — the run must end and say so, whatever happened
-                _log.exception("Run %s failed unexpectedly", work.run.id)
-                self._end(work, State.FAILED, _unexpected(work.run, problem))
+                self._stopped(work, problem)
                 return
             else:
                 self._world.runs.move(work.run, State.SUCCEEDED, result=result)
@@ -84,14 +71,35 @@ class Worker:
                 work.emit("run.finished", state=State.SUCCEEDED)
                 return
 
+    def _stopped(self, work: Work, problem: Exception) -> None:
+        """What becomes of a run that could not go on: the error's type decides."""
+        match problem:
+            case Denied():
+                self._end(work, State.DENIED, verdict=problem.verdict.as_data())
+            case Cancelled():
+                self._end(work, State.CANCELLED, problem.diagnostic)
+            case Refused():
+                self._end(work, State.FAILED, *problem.diagnostics)
+            case Waiting() | Transient():
+                self._again_later(work, problem)
+            case Later():
+                self._rest(work, problem.seconds)
+            case ApplyError():
+                self._end(work, State.FAILED, problem.diagnostic)
+            case _:
+                _log.error("Run %s failed unexpectedly", work.run.id, exc_info=problem)
+                self._end(work, State.FAILED, _unexpected(work.run, problem))
+
     def _walk(self, work: Work) -> dict[str, object]:
         work.steps = {(one.name, one.subject): one for one in self._world.runs.steps(work.run.id)}
         result: dict[str, object] = {}
-        for position, stage in enumerate(STAGES):
+        for stage in STAGES:
+            if not stage.concerns(work.run.request.intent):
+                continue
             work.check()
             step = work.steps.get((stage.name, ""))
             if step is None or step.state not in (StepState.DONE, StepState.SKIPPED):
-                self._do(work, stage, position)
+                self._do(work, stage, ORDER.index(stage.name))
             result |= {key: value for key, value in work.output(stage.name).items() if key in _SHOWN}
         return result
 
@@ -104,7 +112,7 @@ class Worker:
             output = stage.carry_out(work)
         except Skipped as skipped:
             runs.journal(work.run, stage.name, "", StepState.SKIPPED, position=position, detail=str(skipped))
-        except Stale:
+        except (Stale, Later):
             raise
         except Exception as problem:
             work.flush()
@@ -129,11 +137,20 @@ class Worker:
         changes = dict(why)
         if verdict is not None:
             changes["verdict"] = verdict
+        following = ended(work, state, diagnostics[0] if diagnostics else None)
+        if following:
+            changes["result"] = {**work.run.result, "next": following}
         if state in (State.FAILED, State.DENIED):
             not_converged(work, state.value, changes.get("error") or changes.get("verdict"))
         self._world.runs.move(work.run, state, **changes)
         self._world.plans.drop(work.run.id)
         work.emit("run.finished", state=state, **why)
+
+    def _rest(self, work: Work, seconds: float) -> None:
+        """Let the run wait for its time; meanwhile others may work on the same stack."""
+        at = self._world.clock.now() + timedelta(seconds=seconds)
+        self._world.runs.move(work.run, State.WAITING, not_before=at)
+        self._world.queue.push(work.run.id, work.run.subject, seconds)
 
     def _again_later(self, work: Work, later: Waiting | Transient) -> None:
         if work.run.attempt >= MOST_ATTEMPTS:
@@ -148,11 +165,16 @@ class Worker:
 
     @contextlib.contextmanager
     def _lease(self, work: Work) -> Iterator[None]:
-        """Renew the lease until the work is done; losing it makes `work.cancel` true."""
+        """Renew the lease until the work is done, and send its lines; losing the lease makes `work.cancel` true."""
         over = threading.Event()
 
         def renew() -> None:
-            while not over.wait(LEASE_SECONDS / 3):
+            due = time.monotonic() + LEASE_SECONDS / 3
+            while not over.wait(_FLUSH_SECONDS):
+                work.flush()  # whoever watches sees a line at once, not when there are fifty
+                if time.monotonic() < due:
+                    continue
+                due = time.monotonic() + LEASE_SECONDS / 3
                 if not self._world.runs.renew(work.run, LEASE_SECONDS):
                     work.lost.set()
                     return
@@ -166,7 +188,12 @@ class Worker:
             thread.join()
 
 
-_SHOWN = frozenset({"repository", "commit", "artifact", "stacks", "urls", "health", "links", "title", "remarks"})
+_SHOWN = frozenset(
+    {
+        *("repository", "commit", "artifact", "stacks", "urls", "health", "links", "title", "remarks"),
+        *("checks", "provenance", "change", "decision", "next"),
+    }
+)
 """What of the stages' outputs a finished run shows as its result."""
 
 

@@ -9,13 +9,18 @@ from pathlib import Path
 from pave.engine.catalog import CatalogProjection
 from pave.engine.snapshots import Snapshots
 from pave.ports import (
+    Attestor,
     Builder,
     Builds,
     Catalog,
+    Changes,
+    Checker,
     Clock,
     Cloud,
+    Deliveries,
     Engine,
     Events,
+    Evidence,
     Plans,
     PlatformRepository,
     Queue,
@@ -32,13 +37,18 @@ def nothing(_point: str) -> None:
 
 @dataclass(frozen=True)
 class World:
-    """All ports. `scratch` is a private folder for checkouts; `reached` is told each point that a run passes."""
+    """All ports. `scratch` is a private folder for checkouts, `url` is where people find this server.
+
+    `reached` is told each point that a run passes.
+    """
 
     clock: Clock
     platform: PlatformRepository
     snapshots: Snapshots
     repositories: Repositories
     builder: Builder
+    checker: Checker
+    attestor: Attestor
     scaffolder: Scaffolder
     engine: Engine
     cloud: Cloud
@@ -46,11 +56,19 @@ class World:
     stacks: Stacks
     plans: Plans
     builds: Builds
+    evidence: Evidence
+    changes: Changes
+    deliveries: Deliveries
     events: Events
     queue: Queue
     catalog: Catalog
     projection: CatalogProjection
     scratch: Path
     domain: str = "localhost"
+    url: str = ""
     holder: str = "pave"
     reached: Callable[[str], None] = nothing
+
+    def link(self, run: str) -> str:
+        """Where people follow a run: on the portal's page where its address is known, else by a command."""
+        return f"{self.url}/#run-{run}" if self.url else f"pave run {run}"

@@ -67,6 +67,7 @@ def read_snapshot(tree: Tree, commit: str, cache: Cache | None = None) -> Snapsh
     snapshot = Snapshot(
         commit=commit,
         environments=environments,
+        written=written,
         modules=modules,
         deployments=deployments,
         entities=known,

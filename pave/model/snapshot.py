@@ -19,6 +19,7 @@ from pave.model.template import Template
 class Snapshot:
     """One commit of the platform repository. What could not be read stands in `findings`; the rest goes on.
 
+    `environments` are complete with what they inherit, `written` are the same as their files say.
     `inputs` maps each stack to its change detector: a digest over the Git ids of everything that its
     plan depends on. Equal digests cost no engine call. `unreadable` are the stacks whose file is there but
     cannot be read: they are neither wanted differently nor gone, and must be left as they are.
@@ -26,6 +27,7 @@ class Snapshot:
 
     commit: str
     environments: Mapping[str, Environment] = field(default_factory=dict)
+    written: Mapping[str, Environment] = field(default_factory=dict)
     modules: Mapping[str, Module] = field(default_factory=dict)
     deployments: Mapping[Address, Deployment] = field(default_factory=dict)
     entities: Mapping[Ref, Entity] = field(default_factory=dict)

@@ -6,20 +6,30 @@ so gives no edits, which is what makes asking twice harmless.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 from pave.model.deployment import Deployment
 from pave.model.deployment_file import path_of, write_deployment
-from pave.model.diagnostics import Diagnostic, Refused, Source, error
+from pave.model.diagnostics import Refused, Source, error
 from pave.model.entity_file import write_component, write_location
 from pave.model.environment import Environment
 from pave.model.environment_file import write_environment
 from pave.model.names import Address, Ref, check_name
 from pave.model.snapshot import Snapshot
 from pave.model.workload import Need
+from pave.plan.versions import Version, version
+from pave.plan.wanted import (
+    Desired,
+    Made,
+    component_path,
+    deployment_of,
+    environment_of,
+    environment_path,
+    owner_of,
+    unknown_type,
+    written,
+)
 from pave.request.intent import (
     AddResource,
     AddResources,
@@ -27,69 +37,22 @@ from pave.request.intent import (
     CreateComponent,
     CreateEnvironment,
     DeleteEnvironment,
-    Deploy,
+    ExtendEnvironment,
     ImportComponent,
     Intent,
-    ReleasePin,
     RemoveResource,
     RemoveStack,
     RestoreResource,
-    Rollback,
 )
 
 
-@dataclass(frozen=True)
-class Made:
-    """What the stages before made of the intent: a commit in a repository, its artifact, whose it is."""
-
-    repository: str = ""
-    commit: str = ""
-    artifact: str = ""
-    workload: str = ""
-    owner: Ref | None = None
-    url: str = ""
-    template: str = ""
-    template_version: str = ""
-    values: Mapping[str, Any] = field(default_factory=dict)
-    earlier: Deployment | None = None
-    trashed_type: str = ""
-
-
-@dataclass(frozen=True)
-class Desired:
-    """The edits (None deletes a file), the stacks they are about, and a title for the commit."""
-
-    title: str
-    stacks: tuple[Address, ...]
-    edits: Mapping[str, bytes | None] = field(default_factory=dict)
-
-
-def environment_path(name: str) -> str:
-    """Where an environment is written."""
-    return f"environments/{name}.yaml"
-
-
-def component_path(name: str) -> str:
-    """Where the platform repository registers a component."""
-    return f"catalog/components/{name}.yaml"
-
-
-def owner_of(snapshot: Snapshot, component: str) -> Ref | None:
-    """Who owns a component, from its own entity or from where it is registered."""
-    for kind in ("component", "location"):
-        entity = snapshot.entities.get(Ref(kind, "default", component))
-        if entity is not None and entity.owner is not None:
-            return entity.owner
-    return None
-
-
-def desired(intent: Intent, snapshot: Snapshot, made: Made) -> Desired:  # noqa: C901 — one case per intent
+def desired(intent: Intent, snapshot: Snapshot, made: Made) -> Desired:
     """The edits that grant `intent`. Raises `Refused` where it names what is not there."""
+    if isinstance(intent, Version):
+        return version(intent, snapshot, made)
     match intent:
         case CreateComponent() | ImportComponent():
             return _component(intent, snapshot, made)
-        case Deploy():
-            return _deploy(intent, snapshot, made)
         case AddResource():
             return _add((intent,), snapshot, made)
         case AddResources():
@@ -99,17 +62,14 @@ def desired(intent: Intent, snapshot: Snapshot, made: Made) -> Desired:  # noqa:
         case RestoreResource():
             return _restore(intent, snapshot, made)
         case RemoveStack():
-            _deployment(snapshot, intent.stack)
+            deployment_of(snapshot, intent.stack)
             return Desired(f"Remove {intent.stack}", (intent.stack,), {path_of(intent.stack): None})
         case CreateEnvironment():
             return _create_environment(intent, snapshot, made)
         case DeleteEnvironment():
             return _delete_environment(intent, snapshot)
-        case Rollback():
-            return _rollback(intent, snapshot, made)
-        case ReleasePin():
-            released = replace(_deployment(snapshot, intent.stack), pin=None)
-            return _written(f"Release the pin of {intent.stack}", released)
+        case ExtendEnvironment():
+            return _extend(intent, snapshot)
         case Converge():
             return Desired(f"Converge {intent.stack}", (intent.stack,))
 
@@ -130,7 +90,7 @@ def _component(intent: CreateComponent | ImportComponent, snapshot: Snapshot, ma
     edits: dict[str, bytes | None] = {component_path(name): registered}
     if not intent.environment:
         return Desired(f"{how} {name}", (), edits)
-    stack = Address(_environment(snapshot, intent.environment).name, name)
+    stack = Address(environment_of(snapshot, intent.environment).name, name)
     there = snapshot.deployments.get(stack) or Deployment(stack, Ref("component", "default", name))
     deployment = replace(
         there, repository=made.repository, commit=made.commit, artifact=made.artifact, workload=made.workload, pin=None
@@ -139,22 +99,17 @@ def _component(intent: CreateComponent | ImportComponent, snapshot: Snapshot, ma
     return Desired(f"{how} {name} and deploy it to {stack.environment}", (stack,), edits)
 
 
-def _deploy(intent: Deploy, snapshot: Snapshot, made: Made) -> Desired:
-    _environment(snapshot, intent.stack.environment)
-    there = snapshot.deployments.get(intent.stack) or Deployment(
-        intent.stack, Ref("component", "default", intent.stack.component)
-    )
-    deployment = replace(
-        there, repository=made.repository, commit=made.commit, artifact=made.artifact, workload=made.workload, pin=None
-    )
-    return _written(f"Deploy {intent.stack.component} {made.commit[:7]} to {intent.stack.environment}", deployment)
+def _extend(intent: ExtendEnvironment, snapshot: Snapshot) -> Desired:
+    environment = snapshot.written.get(intent.name) or environment_of(snapshot, intent.name)
+    extended = write_environment(replace(environment, until=intent.until))
+    return Desired(f"Extend {intent.name} until {intent.until}", (), {environment_path(intent.name): extended})
 
 
 def _add(wanted: Sequence[AddResource], snapshot: Snapshot, made: Made) -> Desired:
     stack = wanted[0].address.stack
     if any(one.address.stack != stack for one in wanted):
         raise Refused(error("Resources of one change must be in one stack", remedy=f"Ask for those of {stack} alone."))
-    environment = _environment(snapshot, stack.environment)
+    environment = environment_of(snapshot, stack.environment)
     deployment = snapshot.deployments.get(stack) or Deployment(stack, Ref("component", "default", stack.component))
     resources, inputs = dict(deployment.resources), dict(deployment.inputs)
     for one in wanted:
@@ -164,7 +119,7 @@ def _add(wanted: Sequence[AddResource], snapshot: Snapshot, made: Made) -> Desir
         resources[name] = Need(name, one.type, one.klass or "default")
         inputs[name] = {**inputs.get(name, {}), **one.inputs}
     names = ", ".join(f"{one.type} {one.address.resource}" for one in wanted)
-    added = _written(f"Add {names} to {stack}", replace(deployment, resources=resources, inputs=inputs))
+    added = written(f"Add {names} to {stack}", replace(deployment, resources=resources, inputs=inputs))
     if owner_of(snapshot, stack.component) is not None or made.owner is None:
         return added
     registered = write_component(stack.component, owner=made.owner)
@@ -173,7 +128,7 @@ def _add(wanted: Sequence[AddResource], snapshot: Snapshot, made: Made) -> Desir
 
 def _remove_resource(intent: RemoveResource, snapshot: Snapshot) -> Desired:
     stack, name = intent.address.stack, intent.address.resource
-    deployment = _deployment(snapshot, stack)
+    deployment = deployment_of(snapshot, stack)
     if name not in deployment.resources:
         known = ", ".join(sorted(deployment.resources)) or "none"
         raise Refused(
@@ -188,7 +143,7 @@ def _remove_resource(intent: RemoveResource, snapshot: Snapshot) -> Desired:
     inputs = {key: values for key, values in deployment.inputs.items() if key != name}
     if not resources and not deployment.commit:
         return Desired(f"Remove {intent.address}", (stack,), {path_of(stack): None})
-    return _written(f"Remove {intent.address}", replace(deployment, resources=resources, inputs=inputs))
+    return written(f"Remove {intent.address}", replace(deployment, resources=resources, inputs=inputs))
 
 
 def _restore(intent: RestoreResource, snapshot: Snapshot, made: Made) -> Desired:
@@ -198,12 +153,12 @@ def _restore(intent: RestoreResource, snapshot: Snapshot, made: Made) -> Desired
     if name in deployment.resources or (deployment.commit and not made.trashed_type):
         return Desired(title, (stack,))
     resources = {**deployment.resources, name: Need(name, made.trashed_type)}
-    return _written(title, replace(deployment, resources=resources))
+    return written(title, replace(deployment, resources=resources))
 
 
 def _create_environment(intent: CreateEnvironment, snapshot: Snapshot, made: Made) -> Desired:
     name = check_name(intent.name, "an environment")
-    parent = _environment(snapshot, intent.inherits)
+    parent = environment_of(snapshot, intent.inherits)
     there = snapshot.environments.get(name)
     if there is not None and there.inherits != intent.inherits:
         raise Refused(
@@ -218,7 +173,7 @@ def _create_environment(intent: CreateEnvironment, snapshot: Snapshot, made: Mad
     edits: dict[str, bytes | None] = {environment_path(name): write_environment(environment)}
     stacks = []
     for component in intent.components:
-        source = _deployment(snapshot, Address(parent.name, component))
+        source = deployment_of(snapshot, Address(parent.name, component))
         stack = Address(name, component)
         edits[path_of(stack)] = write_deployment(replace(source, address=stack, pin=None))
         stacks.append(stack)
@@ -227,7 +182,7 @@ def _create_environment(intent: CreateEnvironment, snapshot: Snapshot, made: Mad
 
 
 def _delete_environment(intent: DeleteEnvironment, snapshot: Snapshot) -> Desired:
-    _environment(snapshot, intent.name)
+    environment_of(snapshot, intent.name)
     heirs = sorted(one.name for one in snapshot.environments.values() if one.inherits == intent.name)
     if heirs:
         raise Refused(
@@ -236,54 +191,3 @@ def _delete_environment(intent: DeleteEnvironment, snapshot: Snapshot) -> Desire
     stacks = tuple(sorted(stack for stack in snapshot.deployments if stack.environment == intent.name))
     paths = [environment_path(intent.name), *(path_of(stack) for stack in stacks)]
     return Desired(f"Delete the environment {intent.name}", stacks, dict.fromkeys(paths))
-
-
-def _rollback(intent: Rollback, snapshot: Snapshot, made: Made) -> Desired:
-    there, earlier = _deployment(snapshot, intent.stack), made.earlier
-    if earlier is None:
-        raise Refused(
-            error(
-                f"{intent.stack} has no earlier version to go back to",
-                detail=f"It has only ever run {there.commit[:7] or 'no commit'}.",
-                remedy=f"Deploy the commit you want: pave deploy {intent.stack} --revision COMMIT.",
-                address=str(intent.stack),
-            )
-        )
-    reason = intent.reason or f"Rolled back from {there.commit[:7]}"
-    back = replace(earlier, address=intent.stack, pin=reason)
-    return _written(f"Roll {intent.stack} back to {earlier.commit[:7]}", back)
-
-
-def _written(title: str, deployment: Deployment) -> Desired:
-    path = path_of(deployment.address)
-    return Desired(title, (deployment.address,), {path: write_deployment(deployment)})
-
-
-def _deployment(snapshot: Snapshot, stack: Address) -> Deployment:
-    if stack in snapshot.deployments:
-        return snapshot.deployments[stack]
-    known = sorted(str(one) for one in snapshot.deployments)
-    near = get_close_matches(str(stack), known, n=1)
-    remedy = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known[:10]) or 'no stacks yet'}."
-    raise Refused(error(f"There is no stack {stack}", remedy=remedy, address=str(stack)))
-
-
-def _environment(snapshot: Snapshot, name: str) -> Environment:
-    if name in snapshot.environments:
-        return snapshot.environments[name]
-    known = ", ".join(sorted(snapshot.environments))
-    raise Refused(error(f"There is no environment {name!r}", remedy=f"There are: {known or 'none'}."))
-
-
-def unknown_type(type_: str, environment: Environment, address: str) -> Diagnostic:
-    """The diagnostic for a resource type that nothing serves in an environment."""
-    known = sorted({binding.type for binding in environment.bindings})
-    near = get_close_matches(type_, known, n=1)
-    return error(
-        f"Nothing serves the resource type {type_!r} in {environment.name}",
-        detail=f"Served there: {', '.join(known)}.",
-        remedy=f"Did you mean {near[0]!r}?"
-        if near
-        else f"Ops can bind it to a module in {environment_path(environment.name)}.",
-        address=address,
-    )

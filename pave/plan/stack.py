@@ -22,8 +22,8 @@ from pave.model.module_file import unfit
 from pave.model.names import Address, Ref
 from pave.model.placeholder import Placeholder, parse
 from pave.model.workload import SOURCE_IMAGE, Container, Need, Probe, Workload
-from pave.plan.desired import unknown_type
 from pave.plan.terraform import Call, Reference, RootModule, document
+from pave.plan.wanted import unknown_type
 
 WORKLOAD = "workload"
 """The type, and the name within its stack, of what runs a component's containers."""
@@ -89,6 +89,8 @@ _GIVEN = frozenset(
         "containers",
         "ports",
         "scale",
+        "weight",
+        "asleep",
     }
 )
 
@@ -162,6 +164,8 @@ def _given(deployment: Deployment, around: Surroundings, module: Module) -> dict
         "host": f"{stack.component}.{stack.environment}.{around.domain}",
         "artifact": deployment.artifact,
         "scale": deployment.scale,
+        "weight": deployment.rollout.weight if deployment.rollout else 100,
+        "asleep": deployment.asleep,
     }
     return {key: value for key, value in known.items() if key in module.inputs}
 

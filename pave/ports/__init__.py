@@ -75,6 +75,7 @@ from pave.ports.repositories import (
 )
 
 __all__ = [
+    "PLATFORM_REPOSITORY",
     "Applied",
     "Artifact",
     "Attestor",
@@ -104,7 +105,6 @@ __all__ = [
     "ForgeEvent",
     "Holder",
     "Incoming",
-    "PLATFORM_REPOSITORY",
     "Plans",
     "PlatformRepository",
     "Principal",

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pave.model.names import Ref
-
-PLATFORM_REPOSITORY = "platform"
-"""What the platform repository is called where repositories are named; no service may be called so."""
+from pave.request.access import PLATFORM_REPOSITORY as PLATFORM_REPOSITORY  # noqa: PLC0414 — part of this port
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,9 @@ class PlatformRepository(Protocol):
     def branches(self) -> Mapping[str, str]:
         """The commit of each branch."""
 
+    def find(self, commit: str) -> Commit:
+        """A commit, whatever branch it is on. Raises `Unknown`."""
+
     def merge_edits(self, commit: str) -> Mapping[str, bytes | None]:
         """What merging `commit` into `main` would edit. Raises `Conflict` that names the files that both changed."""
 

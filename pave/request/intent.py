@@ -137,9 +137,14 @@ class RollbackAll:
 
 @dataclass(frozen=True)
 class Advance:
-    """The next step of a version on its way: more of the traffic, all of it, or back; what was seen decides."""
+    """The next step of a version on its way: more of the traffic, all of it, or back; what was seen decides.
+
+    It is about the version of `commit` at `weight` percent; where that is not so any more there is nothing to do.
+    """
 
     stack: Address
+    commit: str
+    weight: int
 
 
 @dataclass(frozen=True)

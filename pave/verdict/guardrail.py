@@ -26,7 +26,7 @@ _PLACE = re.compile(r"\{([a-z_][a-z0-9_.]*)\}")
 class Subject:
     """What a guardrail looks at: one change, with all that is known around it, as plain data.
 
-    `data` has the variables of the conditions: `environment`, `change`, `inputs`, `component`, `actor`.
+    `data` has the variables of the conditions: `environment`, `change`, `inputs`, `component`, `evidence`, `actor`.
     """
 
     address: Address
@@ -133,7 +133,13 @@ def _outcome_of(compiled: Compiled, example: Example) -> str:
     applies = {
         key: wanted[0] if isinstance(wanted, (list, tuple)) else wanted for key, wanted in compiled.rule.applies.items()
     }
-    environment = {"name": "example", "kind": "development", "owner": "group:default/example"}
+    environment = {
+        "name": "example",
+        "kind": "development",
+        "owner": "group:default/example",
+        "inherits": "",
+        "provenance": "",
+    }
     if kind := applies.pop("environment", None):
         environment["kind"] = kind
     given = {key: value for key, value in example.given.items() if key not in ("environment", "change")}
@@ -141,6 +147,7 @@ def _outcome_of(compiled: Compiled, example: Example) -> str:
         "environment": environment | dict(example.given.get("environment", {})),
         "change": applies | dict(example.given.get("change", {})),
         "inputs": {},
+        "evidence": {"checks": {}, "provenance": "missing"},
     } | given
     finding = compiled.ask(Subject(Address("example", "service", "thing"), data))
     if finding is None:

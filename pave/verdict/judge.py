@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pave.model.deployment import Deployment
@@ -28,16 +29,31 @@ def _outcome(finding: Finding) -> Outcome:
     return _WEIGHT.get(finding.level, Outcome.DENIED)
 
 
-def subjects_of(
-    plan: Plan, environment: Environment, deployment: Deployment | None, owner: Ref | None, actor: Ref
-) -> tuple[Subject, ...]:
+@dataclass(frozen=True)
+class Around:
+    """What is known around a plan: where, which version, whose, who asks, and the evidence about the version.
+
+    `evidence` has `checks` (name → passed, failed, not-scanned or not-applicable) and `provenance` (verified,
+    missing, or why it does not hold).
+    """
+
+    environment: Environment
+    deployment: Deployment | None
+    owner: Ref | None
+    actor: Ref
+    evidence: Mapping[str, Any] = field(default_factory=lambda: {"checks": {}, "provenance": "missing"})
+
+
+def subjects_of(plan: Plan, known: Around) -> tuple[Subject, ...]:
     """What there is to judge in a plan: each change that does something, with all that is known around it."""
+    environment, deployment, owner = known.environment, known.deployment, known.owner
     around: Mapping[str, Any] = {
         "environment": {
             "name": environment.name,
             "kind": environment.kind,
             "owner": str(environment.owner),
             "inherits": environment.inherits,
+            "provenance": environment.deploy.provenance,
         },
         "component": {
             "name": plan.stack.component,
@@ -45,7 +61,8 @@ def subjects_of(
             "artifact": deployment.artifact if deployment else "",
             "commit": deployment.commit if deployment else "",
         },
-        "actor": {"ref": str(actor), "kind": actor.kind},
+        "evidence": dict(known.evidence),
+        "actor": {"ref": str(known.actor), "kind": known.actor.kind},
     }
     return tuple(
         Subject(

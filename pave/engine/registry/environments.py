@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pave.engine.context import Context
 from pave.engine.operations import Nothing, Operation
 from pave.engine.views import EnvironmentView, RunView
-from pave.request.intent import CreateEnvironment, DeleteEnvironment
+from pave.model.diagnostics import Refused, error
+from pave.model.duration import duration, in_words, instant
+from pave.request.intent import CreateEnvironment, DeleteEnvironment, ExtendEnvironment
 
 
 class NewEnvironment(BaseModel):
@@ -31,6 +33,12 @@ class OneEnvironment(BaseModel):
     name: str = Field(description="The environment.")
 
 
+class MoreTime(OneEnvironment):
+    """An environment with an end gets a later one."""
+
+    by: str = Field("1d", description="How much longer, such as 12h or 3d.")
+
+
 class EnvironmentList(BaseModel):
     """All environments."""
 
@@ -39,6 +47,14 @@ class EnvironmentList(BaseModel):
 
 def _create(context: Context, given: NewEnvironment) -> RunView:
     return context.ask(CreateEnvironment(given.name, given.inherits, tuple(given.components), given.owner))
+
+
+def _extend(context: Context, given: MoreTime) -> RunView:
+    there = context.world.snapshots.current().environments.get(given.name)
+    if there is not None and not there.until:
+        raise Refused(error(f"{given.name} has no end", remedy="There is nothing to extend.", address=given.name))
+    until = instant(there.until) if there else context.world.clock.now()
+    return context.ask(ExtendEnvironment(given.name, in_words(until + duration(given.by))))
 
 
 def _delete(context: Context, given: OneEnvironment) -> RunView:
@@ -79,6 +95,19 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_list,
         scopes=("stack:read",),
         read_only=True,
+    ),
+    Operation(
+        name="environment.extend",
+        summary="Let an environment live longer",
+        rest="POST /environments/{name}/extend",
+        cli="env extend {name}",
+        input=MoreTime,
+        output=RunView,
+        handler=_extend,
+        scopes=("environment:write",),
+        starts_run=True,
+        dry_run=True,
+        examples=("pave env extend preview-orders-3 --by 2d",),
     ),
     Operation(
         name="environment.delete",

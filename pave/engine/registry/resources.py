@@ -14,7 +14,7 @@ from pave.model.conventions import variables_for
 from pave.model.diagnostics import Forbidden, Unknown, error
 from pave.model.names import Address
 from pave.model.placeholder import parse
-from pave.plan.desired import owner_of
+from pave.plan.wanted import owner_of
 from pave.request.access import standing
 from pave.request.intent import AddResource, AddResources, RemoveResource, RestoreResource
 

@@ -15,7 +15,7 @@ from pave.model.diagnostics import Unknown, error
 from pave.model.names import Address
 from pave.observe.health import Health, Status, worst
 from pave.ports import StackRecord
-from pave.request.intent import Converge, Deploy, ReleasePin, RemoveStack, Rollback
+from pave.request.intent import Converge, Deploy, Promote, ReleasePin, RemoveStack, Rollback, RollbackAll, Sleep, Wake
 
 _STACK = Field(description="environment/component, such as dev/orders.")
 
@@ -39,6 +39,15 @@ class RollbackStack(OneStack):
 
     to: str = Field("", description="The commit to go back to; the one before by default.")
     reason: str = Field("", description="Why; it stands beside the pin.")
+
+
+class RollbackStacks(BaseModel):
+    """Several stacks as one change: all of them go back, or none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    stacks: list[str] = Field(description="environment/component of each.", min_length=1)
+    reason: str = Field("", description="Why; it stands beside the pins.")
 
 
 class StackFilter(BaseModel):
@@ -147,6 +156,23 @@ def _rollback(context: Context, given: RollbackStack) -> RunView:
     return context.ask(Rollback(address_of(given.stack), given.to, given.reason))
 
 
+def _rollback_all(context: Context, given: RollbackStacks) -> RunView:
+    wanted = tuple(Rollback(address_of(one), reason=given.reason) for one in dict.fromkeys(given.stacks))
+    return context.ask(RollbackAll(wanted))
+
+
+def _promote(context: Context, given: OneStack) -> RunView:
+    return context.ask(Promote(address_of(given.stack)))
+
+
+def _sleep(context: Context, given: OneStack) -> RunView:
+    return context.ask(Sleep(address_of(given.stack)))
+
+
+def _wake(context: Context, given: OneStack) -> RunView:
+    return context.ask(Wake(address_of(given.stack)))
+
+
 def _release(context: Context, given: OneStack) -> RunView:
     return context.ask(ReleasePin(address_of(given.stack)))
 
@@ -205,6 +231,48 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         input=DeployStack,
         handler=_deploy,
         examples=("pave deploy dev/orders", "pave deploy dev/orders --revision 4b825dc"),
+        **_WRITE,
+    ),
+    Operation(
+        name="stack.promote",
+        summary="Move what runs well in the environment before to this one, by digest",
+        rest="POST /stacks/{stack:path}/promote",
+        cli="promote {stack}",
+        input=OneStack,
+        handler=_promote,
+        dry_run=True,
+        examples=("pave promote staging/orders", "pave promote prod/orders --dry-run"),
+        **_WRITE,
+    ),
+    Operation(
+        name="stacks.rollback",
+        summary="Go back with several stacks in one change: all, or none",
+        rest="POST /rollbacks",
+        cli="rollback-all",
+        input=RollbackStacks,
+        handler=_rollback_all,
+        dry_run=True,
+        examples=("pave rollback-all --stacks dev/orders --stacks dev/payments",),
+        **_WRITE,
+    ),
+    Operation(
+        name="stack.sleep",
+        summary="Run nothing of a stack until somebody asks it for something",
+        rest="POST /stacks/{stack:path}/sleep",
+        cli="sleep {stack}",
+        input=OneStack,
+        handler=_sleep,
+        dry_run=True,
+        **_WRITE,
+    ),
+    Operation(
+        name="stack.wake",
+        summary="Run a sleeping stack again",
+        rest="POST /stacks/{stack:path}/wake",
+        cli="wake {stack}",
+        input=OneStack,
+        handler=_wake,
+        dry_run=True,
         **_WRITE,
     ),
     Operation(

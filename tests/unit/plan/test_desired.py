@@ -17,7 +17,8 @@ from pave.model.environment_file import read_environment, write_environment
 from pave.model.names import Address, Ref
 from pave.model.snapshot import Snapshot
 from pave.model.workload import Need
-from pave.plan.desired import Desired, Made, desired
+from pave.plan.desired import desired
+from pave.plan.wanted import Desired, Made
 from pave.request import intent as wish
 from pave.request.intent import KINDS, Intent
 

@@ -1,0 +1,124 @@
+"""What a push means: main of a service is deployed, another branch becomes a change request.
+
+Acting is level-triggered: the heads of a repository are compared with those that were acted on. So a push whose
+end nobody saw, because the server died, is found by the reconciler, and a forge's webhook need not be trusted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
+from pave.engine.checking import diagnostics
+from pave.engine.reviews import Said, branch_moved
+from pave.engine.submit import submit
+from pave.engine.world import World
+from pave.model.diagnostics import Forbidden, Refused, error
+from pave.model.names import Ref
+from pave.plan.wanted import owner_of
+from pave.ports import PLATFORM_REPOSITORY, Incoming, Push
+from pave.request.access import SYSTEM, refusal_to_push, standing
+from pave.request.intent import Deploy, Request
+from pave.verdict.evidence import CheckOutcome
+
+MAIN = "main"
+_locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+
+class Pushes:
+    """Implements `pave.ports.Receiver`: decides about a push, then acts on it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def before(self, push: Push, incoming: Incoming) -> Iterable[str]:
+        """Refuse what must not come in: a push to the platform's main, a secret in a commit."""
+        for update in push.updates:
+            if push.repository == PLATFORM_REPOSITORY and update.branch == MAIN:
+                raise Forbidden(
+                    error(
+                        "main of the platform repository is written by Pave alone",
+                        detail="Every change is planned and judged first.",
+                        remedy="Push a branch: git push origin HEAD:my-change. It becomes a change request, "
+                        "and merges itself where the verdict allows.",
+                    )
+                )
+            if not update.new:
+                continue
+            result = self._world.checker.secrets_of_push(incoming, update.new, update.old)
+            if result.outcome is CheckOutcome.FAILED:
+                raise Refused(*diagnostics(result))
+            if result.outcome is CheckOutcome.PASSED and push.repository != PLATFORM_REPOSITORY:
+                self._world.evidence.put_check(push.repository, update.new, result)
+            yield result.summary
+
+    def after(self, push: Push) -> Iterable[str]:
+        """Act on it, and tell what happens next."""
+        return [one.text for one in process(self._world, push.repository, push.actor, push.options)]
+
+
+def may(world: World, actor: Ref, repository: str, *, write: bool) -> None:
+    """Raise `Forbidden` where `actor` may not read from, or push to, a repository."""
+    snapshot = world.snapshots.current()
+    who = standing(actor, snapshot.entities)
+    refused = refusal_to_push(who, repository, partial(owner_of, snapshot), write=write)
+    if refused is not None:
+        raise Forbidden(refused)
+
+
+def process(world: World, repository: str, actor: Ref = SYSTEM, options: Sequence[str] = ()) -> list[Said]:
+    """Act on every branch of a repository that moved since it was looked at last; what was done, in words."""
+    with _locks[repository]:
+        platform = repository == PLATFORM_REPOSITORY
+        branches = world.platform.branches() if platform else world.repositories.branches(repository)
+        seen = world.changes.seen(repository)
+        said: list[Said] = []
+        for branch in sorted({*branches, *seen}):
+            head = branches.get(branch, "")
+            if head == seen.get(branch, ""):
+                continue
+            said += list(_moved(world, repository, branch, head, (actor, options)))
+            world.changes.see(repository, branch, head)
+        return said
+
+
+def _moved(world: World, repository: str, branch: str, head: str, by: tuple[Ref, Sequence[str]]) -> Iterator[Said]:
+    actor, options = by
+    if repository == PLATFORM_REPOSITORY:
+        if branch != MAIN:
+            yield from branch_moved(world, repository, branch, head, actor)
+    elif branch == world.repositories.default_branch(repository):
+        yield from _deploy(world, repository, branch, head, actor)
+    elif not world.repositories.origin(repository) or world.changes.of_branch(repository, branch):
+        yield from branch_moved(world, repository, branch, head, actor, auto="merge" in options)
+
+
+def _deploy(world: World, repository: str, branch: str, head: str, actor: Ref) -> Iterator[Said]:
+    """A new head of the default branch goes to every environment that is fed from it."""
+    snapshot = world.snapshots.current()
+    stacks = [
+        stack
+        for stack, one in sorted(snapshot.deployments.items())
+        if one.repository == repository
+        and stack.environment in snapshot.environments
+        and snapshot.environments[stack.environment].deploy.source == branch
+    ]
+    if head and not stacks and repository in {one.repository for one in snapshot.deployments.values()}:
+        yield Said(f"No environment of {repository} is fed from {branch}.")
+    for stack in stacks if head else ():
+        deployment = snapshot.deployments[stack]
+        if deployment.commit == head:
+            continue
+        if deployment.pin is not None:
+            yield Said(f"{stack} is pinned ({deployment.pin}): `pave release {stack}` lets it go on.")
+            continue
+        intent = Deploy(stack, head, automatic=True)
+        try:
+            run = submit(world, Request(actor, "git", intent, world.clock.now(), f"push/{stack}/{head}"))
+        except Refused as refused:
+            yield Said(f"{stack} is not deployed: {refused}")
+            continue
+        said = f"Deploying {repository} {head[:7]} to {stack.environment}, follow: {world.link(run.id)}"
+        yield Said(said, run.id)

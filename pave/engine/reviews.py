@@ -1,0 +1,168 @@
+"""What happens to a change request beside its runs: it is opened by a branch, checked, merged when it may be, closed.
+
+Of a service the check is the pipeline, and its result a preview environment of its own; of the platform
+repository it is the plan and the verdict. A routine change of the platform merges itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pave.apply.run import TERMINAL, State, StepState
+from pave.engine import changes
+from pave.engine.changes import preview_name
+from pave.engine.submit import submit
+from pave.engine.world import World
+from pave.model.diagnostics import Refused, error
+from pave.model.names import Ref
+from pave.ports import PLATFORM_REPOSITORY, ChangeRequest
+from pave.request.access import SYSTEM
+from pave.request.intent import CheckChange, DeleteEnvironment, MergeChange, Request
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What was done about a branch that moved, in words, and the run that was asked for."""
+
+    text: str
+    run: str = ""
+
+
+def branch_moved(
+    world: World, repository: str, branch: str, head: str, actor: Ref, *, auto: bool = False
+) -> Iterator[Said]:
+    """Open or refresh the change request of a branch and have it checked; close the one of a branch that is gone."""
+    if not head:
+        change = world.changes.of_branch(repository, branch)
+        if change is not None:
+            close(world, change)
+            yield Said(f"Change request {change.id} is closed: its branch is gone.")
+        return
+    target = "main" if repository == PLATFORM_REPOSITORY else world.repositories.default_branch(repository)
+    if _contained(world, repository, head, target):
+        return
+    title = _title(world, repository, head)
+    wanted = ChangeRequest(
+        repository, 0, branch, target, head, title, actor, auto=auto or repository == PLATFORM_REPOSITORY
+    )
+    change, new = world.changes.open(wanted)
+    world.events.emit("change.opened" if new else "change.updated", f"change/{change.id}", actor=str(actor), head=head)
+    yield Said(f"Change request {change.id}: {change.title}")
+    run = check(world, change, actor)
+    yield Said(f"Checking {head[:7]}, follow: {world.link(run)}", run)
+
+
+def _contained(world: World, repository: str, head: str, target: str) -> bool:
+    if repository == PLATFORM_REPOSITORY:
+        return world.platform.branches().get(target) == head
+    return world.repositories.contains(repository, head, world.repositories.branches(repository).get(target, ""))
+
+
+def _title(world: World, repository: str, head: str) -> str:
+    platform = repository == PLATFORM_REPOSITORY
+    message = (world.platform.find(head) if platform else world.repositories.resolve(repository, head)).message
+    return (message.strip().splitlines() or [head[:7]])[0][:200]
+
+
+def check(world: World, change: ChangeRequest, actor: Ref, again: str = "") -> str:
+    """Have the head of a change request checked; the run. What is still under way for an older head is stopped."""
+    if change.run and (before := world.runs.get(change.run)) is not None and before.state not in TERMINAL:
+        intent = before.request.intent
+        if isinstance(intent, CheckChange) and intent.commit != change.head:
+            world.runs.ask_cancel(before.id)
+    intent = CheckChange(change.repository, change.number, change.head)
+    key = f"check/{change.id}/{change.head}{again}"
+    run = submit(world, Request(actor, "git", intent, world.clock.now(), key))
+    world.changes.update(change.repository, change.number, run=run.id)
+    return run.id
+
+
+def checked(world: World, intent: CheckChange, run: str) -> list[str]:
+    """A check has passed: merge what merges itself; the runs that were asked for."""
+    change = changes.of(world, intent.repository, intent.number)
+    world.events.emit("change.checked", f"change/{change.id}", run=run, head=intent.commit)
+    if change.state != "open":
+        close_preview(world, change, run)
+        return []
+    return merge(world, change, change.author) if change.auto and change.head == intent.commit else []
+
+
+def merge(world: World, change: ChangeRequest, actor: Ref) -> list[str]:
+    """Ask for the merge of a change that may merge itself; where it may not, that is said on it."""
+    wanted = MergeChange(change.repository, change.number, change.head)
+    try:
+        run = submit(world, Request(actor, "engine", wanted, world.clock.now(), f"merge/{change.id}/{change.head}"))
+    except Refused as refused:
+        world.changes.comment(change.repository, change.number, SYSTEM, f"It waits: {refused}")
+        return []
+    return [run.id]
+
+
+def ready(world: World, change: ChangeRequest) -> None:
+    """Raise `Refused` where the newest commit of a change has not passed its checks."""
+    run = world.runs.get(change.run) if change.run else None
+    if change.state != "open":
+        raise Refused(error(f"{change.id} is {change.state}", remedy="Push its branch again to open another."))
+    good = (
+        run is not None
+        and isinstance(run.request.intent, CheckChange)
+        and run.request.intent.commit == change.head
+        and (run.state is State.SUCCEEDED or _only_following(world, run.id))
+    )
+    if not good:
+        how = "have not ended" if run is not None and run.state not in TERMINAL else "have not passed"
+        raise Refused(
+            error(
+                f"The checks of {change.id} {how}",
+                remedy=f"`pave change show {change.id}` says why; with --when-ready the merge waits for them.",
+                address=f"change/{change.id}",
+            )
+        )
+
+
+def _only_following(world: World, run: str) -> bool:
+    """Whether a run is at its very last step: it merges what it has just checked."""
+    steps = {one.name: one.state for one in world.runs.steps(run) if not one.subject}
+    return steps.get("follow") is StepState.RUNNING
+
+
+def close(world: World, change: ChangeRequest) -> ChangeRequest:
+    """Close a change request without a merge, and take its preview away."""
+    if change.state == "open":
+        if change.run and (run := world.runs.get(change.run)) is not None and run.state not in TERMINAL:
+            world.runs.ask_cancel(run.id)
+        change = world.changes.update(
+            change.repository, change.number, state="closed", auto=False, closed_at=world.clock.now()
+        )
+        world.events.emit("change.closed", f"change/{change.id}")
+    close_preview(world, change, change.head)
+    return change
+
+
+def close_preview(world: World, change: ChangeRequest, cause: str) -> None:
+    """Have the preview of a change request removed, whether it was finished or not; `cause` makes twice once."""
+    name = preview_name(change.repository, change.number)
+    if name in world.snapshots.current().environments:
+        remove(world, name, f"close/{change.id}/{cause}")
+
+
+def remove(world: World, environment: str, key: str) -> None:
+    """Ask for an environment to be removed, in the platform's own name."""
+    request = Request(SYSTEM, "engine", DeleteEnvironment(environment), world.clock.now(), key)
+    try:
+        submit(world, request)
+    except Refused as refused:
+        _log.warning("The environment %s is not removed: %s", environment, refused)
+
+
+def failed(world: World, intent: CheckChange, run: str, state: State) -> None:
+    """A check did not pass: the change request stays open, and whoever looks at it sees why."""
+    subject = f"change/{intent.repository}/{intent.number}"
+    world.events.emit("change.failed", subject, run=run, state=state.value)
+    change = world.changes.get(intent.repository, intent.number)
+    if change is not None and change.state != "open":
+        close_preview(world, change, run)
