@@ -75,6 +75,7 @@ class Client:
 
     def __init__(self, target: Target) -> None:
         self.url = target.url
+        self.token = target.token
         headers = {"User-Agent": f"pave-cli/{__version__}", "Accept": "application/json"}
         if target.token:
             headers["Authorization"] = f"Bearer {target.token}"

@@ -5,13 +5,12 @@ What happens to a change request before and after its runs is in `pave.engine.re
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import Any
 
 from pave.engine.work import Skipped, Work
 from pave.engine.world import World
 from pave.model.diagnostics import Unknown, error
-from pave.model.duration import duration
+from pave.model.duration import duration, in_words
 from pave.model.environment import Environment
 from pave.model.names import Address, suggest_name
 from pave.model.snapshot import Snapshot
@@ -44,7 +43,7 @@ def preview_of(world: World, snapshot: Snapshot, intent: CheckChange) -> Preview
         return None
     name = preview_name(intent.repository, intent.number)
     lifetime = duration(pattern.lifetime or _DEFAULT_LIFETIME)
-    until = (world.clock.now() + lifetime).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    until = in_words(world.clock.now() + lifetime)
     owner = owner_of(snapshot, intent.repository) or pattern.owner
     like = next(
         (

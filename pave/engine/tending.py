@@ -1,7 +1,8 @@
 """What is done without being asked, round by round.
 
 Pushes nobody saw the end of, promotions that are due, rollouts that stand still, environments whose time is over,
-stacks that nobody uses: each looks at how things are and asks for the difference through `submit`; asking again is harmless.
+stacks that nobody uses: each looks at how things are and asks for the difference through `submit`; asking again is
+harmless.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pave.engine.pushes import process
 from pave.engine.reviews import remove
 from pave.engine.world import World
 from pave.model.diagnostics import Refused
-from pave.model.duration import instant, idle_time
+from pave.model.duration import idle_time, instant
 from pave.model.names import Address
 from pave.model.snapshot import Snapshot
 from pave.ports import PLATFORM_REPOSITORY

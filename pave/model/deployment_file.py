@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pave.model import own_format
-from pave.model.deployment import Deployment
+from pave.model.deployment import Deployment, Rollout
 from pave.model.names import Address
 from pave.model.own_format import Inline
 from pave.model.workload import Need
@@ -36,6 +36,8 @@ def read_deployment(data: bytes, file: str) -> Deployment:
         inputs={name: one["inputs"] for name, one in resources.items() if one.get("inputs")},
         scale=spec.get("scale", 1),
         pin=spec.get("pin"),
+        rollout=Rollout(spec["rollout"]["weight"], spec["rollout"].get("before", "")) if "rollout" in spec else None,
+        asleep=spec.get("asleep", False),
     )
 
 
@@ -57,6 +59,11 @@ def write_deployment(deployment: Deployment) -> bytes:
         spec["resources"] = {name: _written(deployment, name) for name in names}
     if deployment.scale != 1:
         spec["scale"] = deployment.scale
+    if deployment.rollout is not None:
+        before = {"before": deployment.rollout.before} if deployment.rollout.before else {}
+        spec["rollout"] = Inline(weight=deployment.rollout.weight, **before)
+    if deployment.asleep:
+        spec["asleep"] = True
     if deployment.pin is not None:
         spec["pin"] = deployment.pin
     metadata = {"name": deployment.address.component, "environment": deployment.address.environment}

@@ -75,6 +75,11 @@ class Environment:
     seed: str = ""
     budget: str = ""
 
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it is what previews are made from, and no place to run."""
+        return self.kind == "preview" and not self.until
+
     def binding_for(self, need: Need) -> Binding | None:
         """The most specific binding for `need`; of equals, the one written first."""
         matching = [one for one in self.bindings if one.matches(need)]

@@ -1,6 +1,7 @@
 """Reads and writes `environments/*.yaml`, and resolves what one environment inherits from another.
 
-Inherited are bindings, the owner and what to do about drift; how versions arrive is each environment's own.
+Inherited are bindings, the owner, what to do about drift, and what previews get from their pattern (lifetime, sleep,
+seed, budget); how versions arrive is each environment's own.
 A cycle or a parent that is not there leaves the environment out and says so.
 """
 
@@ -10,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pave.model import own_format
-from pave.model.diagnostics import Diagnostic, Findings, error
+from pave.model import own_format, windows
+from pave.model.diagnostics import Diagnostic, Findings, Refused, error
+from pave.model.document import show
 from pave.model.environment import Binding, Deploy, Environment
 from pave.model.names import Ref
 from pave.model.own_format import Inline
@@ -20,15 +22,7 @@ from pave.model.schema import nearest
 NOBODY = Ref("", "", "")
 """The owner of an environment that does not say one, until its parent does."""
 
-_NOT_YET = (
-    ("spec", "lifetime"),
-    ("spec", "sleep"),
-    ("spec", "seed"),
-    ("spec", "budget"),
-    ("spec", "deploy", "after"),
-    ("spec", "deploy", "strategy"),
-    ("spec", "deploy", "windows"),
-)
+_NOT_YET = (("spec", "budget"),)
 
 
 def read_environment(data: bytes, file: str, findings: Findings | None = None) -> Environment:
@@ -40,6 +34,12 @@ def read_environment(data: bytes, file: str, findings: Findings | None = None) -
     own_format.not_yet(document, _NOT_YET, findings)
     metadata, spec = document.data["metadata"], document.data["spec"]
     deploy = spec.get("deploy", {})
+    for number, window in enumerate(deploy.get("windows", ())):
+        at = ("spec", "deploy", "windows", number)
+        try:
+            windows.check(window)
+        except Refused as refused:
+            raise own_format.place(refused, document.source(at), show(at)) from None
     return Environment(
         name=metadata["name"],
         kind=spec["kind"],
@@ -50,11 +50,15 @@ def read_environment(data: bytes, file: str, findings: Findings | None = None) -
             source=deploy.get("from", ""),
             after=deploy.get("after", ""),
             strategy=deploy.get("strategy", "replace"),
+            steps=tuple(sorted(deploy.get("steps", ()))),
+            bake=deploy.get("bake", ""),
+            provenance=deploy.get("provenance", ""),
             windows=tuple(deploy.get("windows", ())),
         ),
         drift=spec.get("drift", ""),
         inherits=spec.get("inherits", ""),
         lifetime=spec.get("lifetime", ""),
+        until=spec.get("until", ""),
         sleep=spec.get("sleep", ""),
         seed=spec.get("seed", ""),
         budget=spec.get("budget", ""),
@@ -123,6 +127,10 @@ def _merge(parent: Environment, child: Environment) -> Environment:
         owner=parent.owner if child.owner == NOBODY else child.owner,
         bindings=tuple(bindings.values()),
         drift=child.drift or parent.drift,
+        lifetime=child.lifetime or parent.lifetime,
+        sleep=child.sleep or parent.sleep,
+        seed=child.seed or parent.seed,
+        budget=child.budget or parent.budget,
     )
 
 
@@ -141,7 +149,7 @@ def write_environment(environment: Environment) -> bytes:
     deploy = _deploy(environment.deploy)
     if deploy:
         spec["deploy"] = deploy
-    for key in ("drift", "lifetime", "sleep", "seed", "budget"):
+    for key in ("drift", "lifetime", "until", "sleep", "seed", "budget"):
         if value := getattr(environment, key):
             spec[key] = value
     return own_format.write("Environment", metadata, spec)
@@ -167,6 +175,12 @@ def _deploy(deploy: Deploy) -> dict[str, Any]:
         data["after"] = deploy.after
     if deploy.strategy != "replace":
         data["strategy"] = deploy.strategy
+    if deploy.steps:
+        data["steps"] = list(deploy.steps)
+    if deploy.bake:
+        data["bake"] = deploy.bake
+    if deploy.provenance:
+        data["provenance"] = deploy.provenance
     if deploy.windows:
         data["windows"] = [dict(one) for one in deploy.windows]
     return data

@@ -23,6 +23,7 @@ from pave.adapters.postgres.database import libpq_url
 _TASK = "pave.run"
 _QUEUE = "runs"
 _AGAIN_SECONDS = 1.0
+_LAST = 10_000
 _log = logging.getLogger(__name__)
 
 
@@ -46,10 +47,14 @@ class PostgresQueue:
         if not there:
             self._app.schema_manager.apply_schema()
 
-    def push(self, run: str, subject: str, delay: float = 0.0) -> None:
-        """Have `run` carried out, one at a time per subject, `delay` seconds from now; twice is once."""
+    def push(self, run: str, subject: str, delay: float = 0.0, behind: int = 0) -> None:
+        """Have `run` carried out, one at a time per subject, `delay` seconds from now; twice is once.
+
+        Each job stands behind as many as its team has waiting already, so that teams take turns.
+        """
         schedule: dict[str, Any] = {"schedule_in": {"milliseconds": round(delay * 1000)}} if delay else {}
-        task = self._app.configure_task(_TASK, queue=_QUEUE, lock=subject, queueing_lock=run, **schedule)
+        turn = {"priority": -min(behind, _LAST)}
+        task = self._app.configure_task(_TASK, queue=_QUEUE, lock=subject, queueing_lock=run, **turn, **schedule)
         with contextlib.suppress(exceptions.AlreadyEnqueued):
             task.defer(run=run)
 

@@ -34,7 +34,9 @@ class PostgresRuns:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def add(self, request: Request, kind: str, subject: str) -> tuple[Run, bool]:
+    def add(
+        self, request: Request, kind: str, subject: str, *, owner: str = "", not_before: datetime | None = None
+    ) -> tuple[Run, bool]:
         """Record a request as a pending run; the same actor and key give the run there is, and False."""
         values = {
             "id": new_id(request.at),
@@ -45,6 +47,8 @@ class PostgresRuns:
             "door": request.door,
             "intent": _ADAPTERS[kind].dump_python(request.intent, mode="json"),
             "key": request.key or None,
+            "owner": owner,
+            "not_before": not_before,
             "created_at": request.at,
         }
         with self._engine.begin() as connection:
@@ -131,6 +135,14 @@ class PostgresRuns:
             open_ = and_(runs.c.id == run, runs.c.finished_at.is_(None))
             connection.execute(update(runs).where(open_).values(cancel_asked=True))
         return self.get(run)
+
+    def waiting(self, owner: str) -> int:
+        """How many runs of an owner have not begun."""
+        query = select(func.count()).where(
+            runs.c.owner == owner, runs.c.state == State.PENDING.value, runs.c.finished_at.is_(None)
+        )
+        with self._engine.connect() as connection:
+            return connection.execute(query).scalar_one()
 
     def steps(self, run: str) -> Sequence[Step]:
         """The journal in order."""

@@ -62,6 +62,7 @@ runs = Table(
     Column("created_at", _time, nullable=False, server_default=_now),
     Column("started_at", _time),
     Column("finished_at", _time),
+    Column("owner", Text, nullable=False, server_default=""),  # the team that waits for it
     UniqueConstraint("actor", "key"),
     Index("ix_runs_subject_created", "subject", "created_at"),
     Index("ix_runs_open", "state", postgresql_where=text("finished_at IS NULL")),
@@ -153,6 +154,107 @@ events = Table(
     Column("run", Text, index=True),
     Column("actor", Text, nullable=False, server_default=""),
     Column("data", JSONB, nullable=False, server_default="{}"),
+)
+
+# Branches that want to be merged, numbered in their repository.
+change_requests = Table(
+    "change_requests",
+    metadata,
+    Column("repository", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("branch", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("head", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="open"),
+    Column("auto", Boolean, nullable=False, server_default=text("false")),
+    Column("run", Text, nullable=False, server_default=""),
+    Column("environment", Text, nullable=False, server_default=""),
+    Column("merged", Text, nullable=False, server_default=""),
+    Column("merged_by", Text, nullable=False, server_default=""),
+    Column("forge", Text, nullable=False, server_default=""),
+    Column("created_at", _time, nullable=False, server_default=_now),
+    Column("updated_at", _time, nullable=False, server_default=_now),
+    Column("closed_at", _time),
+    Index("ix_change_requests_created_at", "created_at"),
+    Index("uq_change_requests_open", "repository", "branch", unique=True, postgresql_where=text("state = 'open'")),
+)
+
+# What people said about them.
+comments = Table(
+    "comments",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("repository", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("at", _time, nullable=False, server_default=_now),
+    Index("ix_comments_repository_number", "repository", "number"),
+)
+
+# The heads of branches that were acted on.
+heads = Table(
+    "heads",
+    metadata,
+    Column("repository", Text, primary_key=True),
+    Column("branch", Text, primary_key=True),
+    Column("commit", Text, nullable=False),
+    Column("seen_at", _time, nullable=False, server_default=_now),
+)
+
+# What is known of commits: the newest result of each check.
+checks = Table(
+    "checks",
+    metadata,
+    Column("repository", Text, primary_key=True),
+    Column("commit", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("result", JSONB, nullable=False),
+    Column("run", Text, nullable=False, server_default=""),
+    Column("checked_at", _time, nullable=False, server_default=_now),
+)
+
+# What artifacts consist of and where they come from; both as the bytes that were made, compressed.
+attestations = Table(
+    "attestations",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("materials", LargeBinary, nullable=False, server_default=text("''::bytea")),
+    Column("envelope", LargeBinary, nullable=False, server_default=text("''::bytea")),
+    Column("attested_at", _time, nullable=False, server_default=_now),
+)
+
+# The one record of delivery: from commit to recovery.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("stack", Text, primary_key=True),
+    Column("environment", Text, nullable=False),
+    Column("component", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("repository", Text, nullable=False, server_default=""),
+    Column("commit", Text, nullable=False, server_default="", index=True),
+    Column("artifact", Text, nullable=False, server_default=""),
+    Column("change", Text, nullable=False, server_default=""),
+    Column("actor", Text, nullable=False, server_default=""),
+    Column("source", Text, nullable=False, server_default=""),
+    Column("outcome", Text, nullable=False, server_default="open"),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("recovers", Text, nullable=False, server_default=""),
+    Column("committed_at", _time),
+    Column("asked_at", _time),
+    Column("checked_at", _time),
+    Column("built_at", _time),
+    Column("recorded_at", _time),
+    Column("live_at", _time),
+    Column("failed_at", _time),
+    Column("recovered_at", _time),
+    Column("created_at", _time, nullable=False, server_default=_now),
+    Index("ix_deliveries_stack_created", "stack", "created_at"),
+    Index("ix_deliveries_environment_created", "environment", "created_at"),
 )
 
 # Bearer tokens, one-time login links and sessions: only the SHA-256 of each is kept.
