@@ -11,9 +11,11 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pygit2
 
+from pave.adapters.git import merging
 from pave.adapters.git.lock import locked
 from pave.adapters.git.objects import MAIN, Edits, find_commit, init_repository, open_repository, signature, write_tree
 from pave.adapters.git.tree import GitTree
@@ -61,10 +63,11 @@ class GitPlatformRepository:
         repository = self._open()
         return GitTree(repository, self._commit(repository, commit or str(repository.references[MAIN].target)).tree)
 
-    def commit(self, base: str, edits: Edits, message: str, author: str) -> str:
+    def commit(self, base: str, edits: Edits, message: str, author: str, merged: str = "") -> str:
         """Write `edits` (None deletes) on top of `base`; return the new commit's id.
 
-        Edits that change nothing make no commit: the head's id is returned. If `main` moved since `base`
+        Edits that change nothing make no commit, unless `merged` names a branch's commit that becomes a second
+        parent: the head's id is returned. If `main` moved since `base`
         and the same paths were not touched, the edits are laid on the new head; if one was,
         `apply.retry.Moved` is raised. Raises `Refused` for a path that may not be.
         """
@@ -75,11 +78,12 @@ class GitPlatformRepository:
                 if base and base != str(head.id):
                     _refuse_if_moved(repository, self._commit(repository, base), head, edits)
                 tree = write_tree(repository, head.tree, edits)
-                if tree == head.tree_id:
+                if tree == head.tree_id and not merged:
                     return str(head.id)
                 who = signature(author)
+                parents = [head.id, *([self._commit(repository, merged).id] if merged else [])]
                 try:
-                    return str(repository.create_commit(MAIN, who, who, message.rstrip() + "\n", tree, [head.id]))
+                    return str(repository.create_commit(MAIN, who, who, message.rstrip() + "\n", tree, parents))
                 except pygit2.GitError:
                     if repository.references[MAIN].target == head.id:
                         raise
@@ -109,6 +113,28 @@ class GitPlatformRepository:
                 found.setdefault(path, str(one.id))
         self._changes = (start, found)
         return {path: found[path] for path in paths if path in found}
+
+    def branches(self) -> Mapping[str, str]:
+        """The commit of each branch."""
+        return merging.branches(self._open())
+
+    def find(self, commit: str) -> Commit:
+        """A commit, whatever branch it is on. Raises `Unknown`."""
+        return as_commit(self._commit(self._open(), commit))
+
+    def merge_edits(self, commit: str) -> Mapping[str, bytes | None]:
+        """What merging `commit` into `main` would edit. Raises `Conflict` that names the files that both changed."""
+        repository = self._open()
+        head = self._commit(repository, str(repository.references[MAIN].target))
+        theirs = self._commit(repository, commit)
+        if merging.contains(repository, commit, str(head.id)):
+            return {}
+        after: Any = repository[merging.merged_tree(repository, head, theirs)]
+        return merging.edits_between(repository, head.tree, after)
+
+    def delete_branch(self, branch: str, commit: str) -> None:
+        """Ensure that a branch that is at `commit` is gone; one that moved on stays."""
+        merging.delete_branch(self._open(), branch, commit)
 
     def _history(self, start: str = "") -> Iterator[pygit2.Commit]:
         repository = self._open()

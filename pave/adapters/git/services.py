@@ -10,17 +10,20 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pygit2
 
+from pave.adapters.git import merging
 from pave.adapters.git.export import Limits, export
 from pave.adapters.git.lock import locked
 from pave.adapters.git.objects import MAIN, find_commit, init_repository, open_repository, signature, write_tree
 from pave.adapters.git.platform import as_commit, sync_folder
 from pave.adapters.git.remote import GitProgram, check_url
 from pave.adapters.git.tree import GitTree
+from pave.apply.retry import Moved
 from pave.model.diagnostics import Conflict, Refused, Unknown, error
 from pave.model.names import check_name
 from pave.model.tree import Tree
@@ -117,6 +120,60 @@ class GitRepositories:
             export(repository, found, Path(partial) / "files", self._limits)
             (Path(partial) / "files").rename(directory)
 
+    def origin(self, name: str) -> str:
+        """The address that it mirrors, or empty for one that is Pave's own."""
+        with contextlib.suppress(KeyError):
+            return self._open(name).config[_ORIGIN] or ""
+        return ""
+
+    def default_branch(self, name: str) -> str:
+        """The branch that is deployed where nobody says another."""
+        head = self._open(name).references["HEAD"].target
+        return str(head).removeprefix("refs/heads/")
+
+    def branches(self, name: str) -> Mapping[str, str]:
+        """The commit of each branch."""
+        return merging.branches(self._open(name))
+
+    def contains(self, name: str, ancestor: str, commit: str) -> bool:
+        """Whether `commit` is `ancestor` or comes after it; False where one of them is not there."""
+        return merging.contains(self._open(name), ancestor, commit)
+
+    def log(self, name: str, commit: str, since: str = "", limit: int = 100) -> Sequence[Commit]:
+        """The commits that `commit` has and `since` has not, newest first."""
+        repository = self._open(name)
+        found = merging.between(repository, self._commit(repository, name, commit), since)
+        return tuple(as_commit(one) for one in islice(found, limit))
+
+    def difference(self, name: str, base: str, commit: str) -> Mapping[str, str]:
+        """Unified diff per file from where `commit` left `base` up to `commit`; long ones are cut, and say so."""
+        repository = self._open(name)
+        ends = (self._commit(repository, name, base), self._commit(repository, name, commit))
+        return merging.difference(repository, *ends)
+
+    def merge(self, name: str, commit: str, target: str, message: str, author: str) -> str:
+        """Ensure that the branch `target` contains `commit`; where it is then. Raises `Conflict`."""
+        with self._writing(name):
+            repository = self._open(name)
+            reference = repository.references[f"refs/heads/{target}"]
+            ours, theirs = (self._commit(repository, name, one) for one in (str(reference.target), commit))
+            if merging.contains(repository, commit, str(ours.id)):
+                return str(ours.id)
+            try:
+                if merging.contains(repository, str(ours.id), commit):
+                    reference.set_target(theirs.id)
+                    return str(theirs.id)
+                tree, who = merging.merged_tree(repository, ours, theirs), signature(author)
+                parents = [ours.id, theirs.id]
+                made = repository.create_commit(reference.name, who, who, message.rstrip() + "\n", tree, parents)
+            except pygit2.GitError as problem:
+                raise Moved(error(f"{target} of {name} moved meanwhile", remedy="It is tried again.")) from problem
+        return str(made)
+
+    def delete_branch(self, name: str, branch: str, commit: str) -> None:
+        """Ensure that a branch that is at `commit` is gone; one that moved on stays."""
+        merging.delete_branch(self._open(name), branch, commit)
+
     def remove(self, name: str) -> None:
         """Ensure that there is no such repository."""
         path = self.path(name)
@@ -160,9 +217,7 @@ class GitRepositories:
         return str(repository.references[likely[0]].target)
 
     def _refuse_other_origin(self, name: str, url: str) -> None:
-        origin = ""
-        with contextlib.suppress(KeyError):
-            origin = self._open(name).config[_ORIGIN] or ""
+        origin = self.origin(name)
         if origin != url:
             raise Conflict(
                 error(

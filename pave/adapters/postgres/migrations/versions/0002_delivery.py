@@ -124,7 +124,7 @@ def _deliveries() -> None:
         sa.Column("outcome", sa.Text, server_default="open", nullable=False),
         _text("reason"),
         _text("recovers"),
-        *(sa.Column(f"{name}_at", _TIME) for name in times),
+        *(sa.Column(name, _TIME) for name in times),
         sa.Column("created_at", _TIME, server_default=_NOW, nullable=False),
         sa.PrimaryKeyConstraint("run", "stack", name="pk_deliveries"),
     )
