@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from pave.apply.retry import ApplyError
 from pave.apply.run import ORDER, StepState
 from pave.engine.work import Skipped, Work
 from pave.model.diagnostics import Diagnostic, Refused, Source, error
+from pave.model.workload import Workload
 from pave.request.intent import ImportComponent
 from pave.verdict.evidence import CheckFinding, CheckOutcome, CheckResult, Provenance
 
@@ -77,12 +78,7 @@ def _run(work: Work, repository: str, commit: str, names: list[str]) -> list[Che
         checkout = Path(folder) / "source"
         world.repositories.export(repository, commit, checkout)
         _journal(work, "install", StepState.RUNNING)
-        try:
-            installed = world.checker.install(checkout, workload, work.report, work.cancel)
-        except (Refused, ApplyError) as problem:
-            _journal(work, "install", StepState.FAILED, str(problem).split("\n", 1)[0])
-            raise
-        _journal(work, "install", StepState.DONE)
+        installed = _install(work, checkout, workload)
         work.check()
 
         def one(name: str) -> CheckResult:
@@ -101,6 +97,20 @@ def _run(work: Work, repository: str, commit: str, names: list[str]) -> list[Che
 
         with ThreadPoolExecutor(len(names), thread_name_prefix="check") as pool:
             return list(pool.map(one, names))
+
+
+def _install(work: Work, checkout: Path, workload: Workload | None) -> Mapping[str, Any]:
+    """What the checks need; a repository that is taken in as it is may lack it."""
+    _journal(work, "install", StepState.RUNNING)
+    try:
+        installed = work.world.checker.install(checkout, workload, work.report, work.cancel)
+    except (Refused, ApplyError) as problem:
+        _journal(work, "install", StepState.FAILED, str(problem).split("\n", 1)[0])
+        if isinstance(problem, Refused) and isinstance(work.run.request.intent, ImportComponent):
+            return {}
+        raise
+    _journal(work, "install", StepState.DONE)
+    return installed
 
 
 def _say(work: Work, name: str, line: str) -> None:

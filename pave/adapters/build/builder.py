@@ -25,7 +25,7 @@ from pave.adapters.build.artifacts import ArtifactStore, Facts, Part
 from pave.adapters.build.interpreters import Interpreter, Wanted, choose, installed_nodes, installed_pythons
 from pave.adapters.build.kitchen import Kitchen, Watch, failed
 from pave.adapters.build.layers import LayerStore
-from pave.adapters.build.recipe import APP, TOOLS, Files, Layer, Recipe
+from pave.adapters.build.recipe import APP, TOOLS, Development, Files, Layer, Recipe
 from pave.adapters.build.registries import Registries, masked, read_registries
 from pave.adapters.build.scratch import disk_full, megabytes, remove_tree, scratch
 from pave.adapters.sandbox import Mount, Sandbox
@@ -67,11 +67,43 @@ class SandboxBuilder:
             for note in (*registries.notes, *recipe.notes):
                 say(f"warning: {note}")
             say(f"Building with {recipe.built_with}")
-            kitchen = Kitchen(self._sandbox, self._tools(work, recipe), registries, say, Watch(cancel, work), work)
+            kitchen = Kitchen(
+                self._sandbox,
+                self._tools(work, recipe.built_with, recipe.mounts),
+                registries,
+                say,
+                Watch(cancel, work),
+                work,
+            )
             parts = self._cook(kitchen, recipe, source, work)
             artifact = self.artifacts.add(parts, _facts(recipe))
         say(f"Stored {artifact.digest} ({megabytes(artifact.size)})")
         return artifact
+
+    def develop(self, source: Path, report: Report, cancel: Cancel) -> Development | None:
+        """What the tests of `source` are run with, dependencies for development included; None for other languages.
+
+        Raises `Refused` where one of them cannot be installed.
+        """
+        files = Files(source)
+        if python.applies(files):
+            interpreter, _ = choose(self.pythons, python.wanted(files))
+            layer, environment = python.development(files, interpreter)
+        elif node.applies(files):
+            interpreter, _ = choose(self.nodes, node.wanted(files))
+            layer, environment = node.development(files, interpreter)
+        else:
+            return None
+        registries = read_registries(self._environ, self._home)
+        say = _Masked(report, registries)
+        language = "python" if python.applies(files) else "node"
+        # npm's own script is named for as long as the checks last, so it lies beside the checkout.
+        tools = self._tools(source.parent, f"npm, {interpreter}" if language == "node" else "", interpreter.mounts)
+        with disk_full(self._settings.data), scratch(self._cache / "builds") as work:
+            kitchen = Kitchen(self._sandbox, tools, registries, say, Watch(cancel, work), work)
+            made = self._layer(kitchen, layer, work)
+        named = [(str(one.host), one.inside) for one in tools]
+        return Development(language, environment, layer.folder, made, interpreter.mounts, named)
 
     def find(self, digest: str) -> Artifact | None:
         """A stored artifact."""
@@ -119,10 +151,10 @@ class SandboxBuilder:
     def _own_python(self) -> Interpreter:
         return choose(self.pythons, Wanted("python"))[0]
 
-    def _tools(self, work: Path, recipe: Recipe) -> tuple[Mount, ...]:
+    def _tools(self, work: Path, built_with: str, seen: Sequence[str]) -> tuple[Mount, ...]:
         """Uv itself, and an npm that needs no folder of its own."""
-        mounts = [Mount(Path(self._uv), f"{TOOLS}/uv"), *(Mount(Path(one), one) for one in recipe.mounts)]
-        chosen = next((one for one in self.nodes if recipe.built_with.startswith(f"npm, {one}")), None)
+        mounts = [Mount(Path(self._uv), f"{TOOLS}/uv"), *(Mount(Path(one), one) for one in seen)]
+        chosen = next((one for one in self.nodes if built_with.startswith(f"npm, {one}")), None)
         if chosen:
             npm = work / "npm"
             npm.write_text(node.npm_script(chosen))

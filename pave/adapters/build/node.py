@@ -81,6 +81,12 @@ def recipe(files: Files, node: Interpreter, python: Interpreter) -> Recipe:
     return made if processes or not build else static.served(made, _SITES, python)
 
 
+def development(files: Files, node: Interpreter) -> tuple[Layer, Mapping[str, str]]:
+    """The layer with everything, also for development, and the variables that scripts are run with."""
+    environment = {**_NPM, "PATH": path_variable(TOOLS, f"{APP}/node_modules/.bin", node.path.parent)}
+    return _layer(files, node, environment, omit_dev=False)[0], environment
+
+
 def npm_script(node: Interpreter) -> str:
     """A program `npm` that needs no folder of its own beside it."""
     return f'#!/bin/sh\nexec "{node.path}" "{node.npm}" "$@"\n'

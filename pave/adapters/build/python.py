@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -88,6 +88,49 @@ def recipe(files: Files, python: Interpreter) -> Recipe:
         built_with=f"uv, {python}",
         notes=source.notes,
     )
+
+
+def development(files: Files, python: Interpreter) -> tuple[Layer, Mapping[str, str]]:
+    """The layer with everything, also for development, and the variables that tests are run with."""
+    source = _dependencies(files)
+    further, named = _for_development(files)
+    given = {name: content for name, content in source.files.items() if content} | further
+    arguments = source.arguments if not source.local else ()
+    before = tuple(_with_development(one) for one in source.before)
+    install = [*arguments, *named]
+    make = Step("Make the virtual environment", _uv("venv", "--python", str(python.path), "--no-project", _VENV), _UV)
+    layer = Layer(
+        folder=".venv",
+        key=f"development python {python.version} {python.path}",
+        files=given or {"requirements.txt": b""},
+        steps=(make, *before, *([_install(*install)] if install else ())),
+        fallback=(make, *before, _install(*install, built=True)) if install else (),
+        fall_back_on=_NO_WHEEL,
+        daily=not source.pinned,
+    )
+    environment = {"PATH": path_variable(f"{_VENV}/bin"), "VIRTUAL_ENV": _VENV, "PYTHONUNBUFFERED": "1", **_FIXED}
+    return layer, environment
+
+
+def _for_development(files: Files) -> tuple[dict[str, bytes], list[str]]:
+    """What is installed beside the application's own dependencies: files, and arguments that name them."""
+    for name in ("requirements-dev.txt", "dev-requirements.txt", "requirements-test.txt", "test-requirements.txt"):
+        if files.has(name):
+            found = _from_requirements(files, name)
+            return dict(found.files), ["-r", name]
+    project = _project(files)
+    groups: dict[str, Any] = dict(project.get("optional-dependencies") or {})
+    groups |= _toml(files, "pyproject.toml").get("dependency-groups", {})
+    wanted = [one for name in ("dev", "test", "tests") for one in groups.get(name, ()) if isinstance(one, str)]
+    if not wanted or files.has("uv.lock"):
+        return {}, []
+    return {"development.txt": "".join(f"{one}\n" for one in wanted).encode()}, ["-r", "development.txt"]
+
+
+def _with_development(step: Step) -> Step:
+    """The same step of a lock's export, with its groups for development."""
+    argv = tuple("--all-extras" if one == "--no-dev" else one for one in step.argv)
+    return replace(step, argv=argv)
 
 
 @dataclass(frozen=True)
@@ -187,10 +230,10 @@ def _from_lock(files: Files) -> _Dependencies:
     )
 
 
-def _from_requirements(files: Files) -> _Dependencies:
+def _from_requirements(files: Files, first: str = "requirements.txt") -> _Dependencies:
     read: dict[str, bytes] = {}
     lines: list[str] = []
-    pending = ["requirements.txt"]
+    pending = [first]
     local = False
     while pending:
         name = pending.pop()
@@ -207,9 +250,7 @@ def _from_requirements(files: Files) -> _Dependencies:
             elif line and not line.startswith("--"):
                 lines.append(line)
                 local = local or bool(re.match(r"-e\b|[./]|file:", line) or re.search(r"@\s*(file:|\.)", line))
-    return _Dependencies(
-        ("-r", "requirements.txt"), read, local=local, named=_names(lines), **_pins(lines, "requirements.txt")
-    )
+    return _Dependencies(("-r", first), read, local=local, named=_names(lines), **_pins(lines, first))
 
 
 def _install(*arguments: str, built: bool = False, name: str = "Install dependencies") -> Step:

@@ -111,6 +111,26 @@ class Files:
         return {name: self.text(name) for name in names if self.has(name)}
 
 
+@dataclass(frozen=True)
+class Development:
+    """What tests of a repository are run with. `layer` lies at `/app/<folder>`; `tools` are (here, inside)."""
+
+    language: str
+    environment: Mapping[str, str]
+    folder: str = ""
+    layer: Path | None = None
+    mounts: Sequence[str] = ()
+    tools: Sequence[tuple[str, str]] = ()
+
+    def as_data(self) -> dict[str, object]:
+        """JSON form."""
+        return {
+            **vars(self),
+            "layer": str(self.layer) if self.layer else "",
+            "tools": [list(one) for one in self.tools],
+        }
+
+
 def procfile(files: Files) -> dict[str, tuple[str, ...]]:
     """The processes of a Procfile, each through the shell, as Heroku runs them."""
     processes = read_procfile(files.text("Procfile").encode(), "Procfile", Findings())
