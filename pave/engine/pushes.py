@@ -15,7 +15,7 @@ from pave.engine.checking import diagnostics
 from pave.engine.reviews import Said, branch_moved
 from pave.engine.submit import submit
 from pave.engine.world import World
-from pave.model.diagnostics import Forbidden, Refused, error
+from pave.model.diagnostics import Diagnostic, Forbidden, Refused, Unknown, error
 from pave.model.names import Ref
 from pave.plan.wanted import owner_of
 from pave.ports import PLATFORM_REPOSITORY, Incoming, Push
@@ -59,13 +59,16 @@ class Pushes:
         return [one.text for one in process(self._world, push.repository, push.actor, push.options)]
 
 
-def may(world: World, actor: Ref, repository: str, *, write: bool) -> None:
-    """Raise `Forbidden` where `actor` may not read from, or push to, a repository."""
+def refusal_to(world: World, actor: Ref, repository: str, *, write: bool) -> Diagnostic | None:
+    """Why `actor` may not read from, or push to, a repository; None where they may. Raises `Unknown`."""
+    if repository != PLATFORM_REPOSITORY and repository not in world.repositories.names():
+        raise Unknown(error(f"There is no repository {repository[:80]!r}", remedy="`pave new` makes one."))
+    origin = world.repositories.origin(repository) if write and repository != PLATFORM_REPOSITORY else ""
+    if origin:
+        return error(f"{repository} is a mirror of {origin}", remedy="Push there; it is fetched from there.")
     snapshot = world.snapshots.current()
     who = standing(actor, snapshot.entities)
-    refused = refusal_to_push(who, repository, partial(owner_of, snapshot), write=write)
-    if refused is not None:
-        raise Forbidden(refused)
+    return refusal_to_push(who, repository, partial(owner_of, snapshot), write=write)
 
 
 def process(world: World, repository: str, actor: Ref = SYSTEM, options: Sequence[str] = ()) -> list[Said]:

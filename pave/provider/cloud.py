@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pave.model.names import Address
 from pave.observe.health import Health, Status
+from pave.observe.traffic import Traffic
+from pave.ports import Cancel, Probe, Report
 from pave.ports.machine import ProgramState
 from pave.provider.backups import Backups
 from pave.provider.readiness import listens
 from pave.provider.routes import WORKLOAD, Routes, serving_ports
+from pave.provider.signals import last_request, probe, traffic
 from pave.provider.trash import Trash
 from pave.provider.workload import Workloads, WorkloadState
 
@@ -23,7 +28,10 @@ Present = Callable[[], Iterable[Address]]
 
 
 class LocalCloud:
-    """Implements `pave.ports.Cloud`. `others` tell what is there that is not a workload, `kinds` of what types."""
+    """Implements `pave.ports.Cloud`. `others` tell, by type, what is there that is not a workload.
+
+    `access` is the folder with the router's access logs.
+    """
 
     def __init__(
         self,
@@ -31,12 +39,13 @@ class LocalCloud:
         routes: Routes,
         trash: Trash,
         backups: Backups,
-        others: Sequence[Present] = (),
-        kinds: frozenset[str] = frozenset({"workload"}),
+        others: Mapping[str, Present] | None = None,
+        access: Path | None = None,
     ) -> None:
         self._workloads, self._routes, self._trash, self._backups = workloads, routes, trash, backups
-        self._others = tuple(others)
-        self.kinds = kinds
+        self._others = tuple((others or {}).values())
+        self.kinds = frozenset({*(others or {}), "workload"})
+        self._access = access
 
     def health(self, stack: Address) -> Mapping[Address, Health]:
         """Health of each live resource of a stack."""
@@ -66,6 +75,44 @@ class LocalCloud:
         wanted = [address] if address.resource else sorted(self._workloads.all(address))
         return [line for one in wanted for line in self._workloads.logs(one, lines)]
 
+    def probe(self, stack: Address, *, candidate: bool = False) -> Sequence[Probe]:
+        """Ask every route of a stack through the router; with `candidate` its coming version, at its own ports."""
+        records = self._records(stack)
+        if not candidate:
+            router = self._routes.router
+            hosts = [urlsplit(url) for url in self.urls(stack).values()]
+            return [probe(str(one.hostname), router.port, one.path or "/") for one in hosts] if router else []
+        return [
+            probe(record["host"], port)
+            for record in records
+            if record.get("host") and record.get("candidate")
+            for port in serving_ports(record, 0, record["candidate"])
+        ]
+
+    def traffic(self, stack: Address, since: datetime) -> Mapping[str, Traffic]:
+        """What the router saw since then, of the version that was there and the one coming."""
+        found: dict[str, Traffic] = {}
+        for record in self._records(stack):
+            if record.get("host") and self._access is not None:
+                coming = serving_ports(record, 0, record.get("candidate") or "none")
+                found |= traffic(self._access / f"{record['host']}.log", since, coming)
+        return found
+
+    def last_request(self, stack: Address) -> datetime | None:
+        """When somebody last asked a stack for something through the router."""
+        hosts = [str(urlsplit(url).hostname) for url in self.urls(stack).values()] if self._access else []
+        times = [at for host in hosts if (at := last_request(self._access / f"{host}.log"))] if self._access else []
+        return max(times, default=None)
+
+    def execute(self, stack: Address, command: str, report: Report, cancel: Cancel) -> None:
+        """Run a command once beside a stack's workload. Raises `Refused`."""
+        for address in self._workloads.all(stack):
+            self._workloads.execute(address, command, report, cancel)
+
+    def _records(self, stack: Address) -> list[dict[str, Any]]:
+        found = self._workloads.site.inventory.list(WORKLOAD)
+        return [record for key, record in sorted(found.items()) if Address.parse(key).stack == stack]
+
     def trash(self) -> Sequence[Mapping[str, Any]]:
         """Removed resources that can still be restored."""
         return self._trash.all()
@@ -87,6 +134,8 @@ class LocalCloud:
         return self._backups.take_due(now)
 
     def _workload(self, one: WorkloadState) -> Health:
+        if one.asleep:
+            return Health(Status.HEALTHY, "asleep: the next request wakes it")
         if not one.revision:
             return Health(Status.PROGRESSING, "its first revision is being started")
         programs = one.programs or {}

@@ -110,6 +110,10 @@ class Housing:
         """The artifact's release command, with everything that the first container has."""
         return self._confined(self.spec.containers[0], self.image.release, {}, _RELEASE_SECONDS)
 
+    def command(self, text: str) -> Confinement:
+        """A command of somebody's, through the shell, with everything that the first container has."""
+        return self._confined(self.spec.containers[0], ("/bin/sh", "-c", text), {}, _RELEASE_SECONDS)
+
     def probe(self, container: ContainerSpec, ports: Mapping[str, int]) -> Confinement:
         """The container's readiness command, beside it."""
         return self._confined(container, container.ready_command, ports, _PROBE_SECONDS)

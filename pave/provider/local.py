@@ -66,8 +66,8 @@ class Local:
             self.routes,
             self.trash,
             self.services.backups(sandbox),
-            tuple(kinds.values()),
-            frozenset({*kinds, "workload"}),
+            kinds,
+            self.router.logs,
         )
 
     def serve(self, socket: Path) -> ProviderServer:

@@ -143,9 +143,43 @@ class Routes:
         return claims | {key: (record["host"], record["path"].rstrip("/")) for key, record in routes.items()}
 
 
-def serving_ports(record: Mapping[str, Any], port: int = 0) -> tuple[int, ...]:
-    """The real ports behind a workload's service port (0: its first), one per replica of what serves now."""
-    revision = record["revisions"].get(record["revision"])
+SLOTS = 20
+"""Among how many equal places behind a route the versions are spread: a share is exact to 5 %."""
+
+
+def spread(stable: Sequence[int], candidate: Sequence[int], weight: int) -> tuple[int, ...]:
+    """The port in each slot, so that `weight` percent lead to the candidate, evenly mixed and replicas in turn."""
+    if not candidate:
+        wide = max(SLOTS, len(stable))
+        return tuple(stable[number % len(stable)] for number in range(wide)) if stable else ()
+    if not stable:
+        return spread(candidate, (), 100)
+    share = round(SLOTS * weight / 100)
+    share = max(share, 1) if weight else 0
+    slots, given = [], {True: 0, False: 0}
+    for number in range(SLOTS):
+        new = (number + 1) * share // SLOTS > number * share // SLOTS
+        ports = candidate if new else stable
+        slots.append(ports[given[new] % len(ports)])
+        given[new] += 1
+    return tuple(slots)
+
+
+def behind(record: Mapping[str, Any], port: int = 0) -> tuple[int, ...]:
+    """The ports in the slots behind a workload's route; none while it sleeps or has not started."""
+    if record.get("asleep"):
+        return ()
+    stable = serving_ports(record, port)
+    candidate = serving_ports(record, port, record.get("candidate") or "none")
+    return spread(stable, candidate, int(record.get("weight", 100)))
+
+
+def serving_ports(record: Mapping[str, Any], port: int = 0, version: str = "") -> tuple[int, ...]:
+    """The real ports behind a workload's service port (0: its first), one per replica of what serves now.
+
+    `version` names another revision of it.
+    """
+    revision = record["revisions"].get(version or record["revision"])
     if not revision or not record["ports"]:
         return ()
     wanted = [one["name"] for one in record["ports"] if port in (0, one["port"], one["target_port"])]
@@ -153,11 +187,12 @@ def serving_ports(record: Mapping[str, Any], port: int = 0) -> tuple[int, ...]:
 
 
 def _own(key: str, record: Mapping[str, Any]) -> Route:
-    return Route(record["host"], "", serving_ports(record), str(Address.parse(key).stack))
+    return Route(record["host"], "", behind(record), str(Address.parse(key).stack), bool(record.get("asleep")))
 
 
 def _more(key: str, record: Mapping[str, Any], workloads: Mapping[str, Mapping[str, Any]]) -> Route:
     stack = Address.parse(key).stack
-    behind = [one for name, one in workloads.items() if Address.parse(name).stack == stack]
-    upstreams = serving_ports(behind[0], record["port"]) if behind else ()
-    return Route(record["host"], record["path"].rstrip("/"), upstreams, str(stack))
+    found = [one for name, one in workloads.items() if Address.parse(name).stack == stack]
+    upstreams = behind(found[0], record["port"]) if found else ()
+    asleep = bool(found and found[0].get("asleep"))
+    return Route(record["host"], record["path"].rstrip("/"), upstreams, str(stack), asleep)

@@ -7,6 +7,7 @@ before it is done, so the same call after a crash finds what was begun and finis
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -16,12 +17,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pave.apply.retry import Terminal
-from pave.model.diagnostics import Diagnostic, error
+from pave.apply.retry import Cancelled, Terminal
+from pave.model.diagnostics import Diagnostic, Refused, error
 from pave.model.names import Address
+from pave.ports import Cancel
 from pave.ports.machine import Confinement, Confiner, Machine, Program, ProgramState
 from pave.provider.containers import Artifacts, Housing, Image, Volumes
-from pave.provider.inventory import Inventory
+from pave.provider.inventory import Inventory, write_private
 from pave.provider.readiness import Check, await_idle, wait
 from pave.provider.routes import WORKLOAD, Routes
 from pave.provider.servers.ports import taken
@@ -33,6 +35,7 @@ _PORTS = range(20000, 32000)
 """Below the kernel's own choice for outgoing connections, so that nobody is given one of these by chance."""
 
 Record = dict[str, Any]
+_nobody: Record = {"revision": "", "revisions": {}}
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,14 @@ class Site:
 
 @dataclass(frozen=True)
 class WorkloadState:
-    """A workload as it is. `port` is the router's; `revision` what serves."""
+    """A workload as it is. `port` is the router's; `revision` what serves, or is on its way to."""
 
     address: Address
     revision: str
     host: str = ""
     url: str = ""
     port: int = 0
+    asleep: bool = False
     programs: Mapping[str, ProgramState | None] | None = None
 
 
@@ -76,6 +80,8 @@ class Workloads:
                 self._routes.claim(spec.address, spec.host)
                 self._routes.url(spec.host)  # where the router cannot run, it is said before anything is started
             record = self.site.inventory.get(WORKLOAD, key) or _blank(spec)
+            if spec.asleep:
+                return self._rest(spec, record)
             try:
                 self._have_running(spec, record)
             except BaseException:
@@ -83,11 +89,26 @@ class Workloads:
                 if not record["revisions"]:
                     self.site.inventory.remove(WORKLOAD, key)
                 raise
-            record |= {"revision": spec.revision, "host": spec.host, "owner": spec.owner, "masks": list(spec.secrets)}
+            arriving = spec.weight < 100 and record["revision"] not in ("", spec.revision)
+            if arriving:
+                record |= {"candidate": spec.revision, "weight": spec.weight}
+            else:
+                record |= {"revision": spec.revision, "candidate": "", "weight": 100}
+            record |= {"host": spec.host, "owner": spec.owner, "masks": list(spec.secrets), "asleep": False}
             record["ports"] = [vars(port) for port in spec.ports]
             self._keep(key, record)
             self._routes.publish()
             self._retire(key, record)
+        return self._state(spec.address, record)
+
+    def _rest(self, spec: WorkloadSpec, record: Record) -> WorkloadState:
+        """Run nothing: the route stays, and leads to whoever wakes it."""
+        key = str(spec.address)
+        record |= {"revision": spec.revision, "candidate": "", "weight": 100, "asleep": True}
+        record |= {"host": spec.host, "owner": spec.owner, "ports": [vars(port) for port in spec.ports]}
+        self._keep(key, record)
+        self._routes.publish()
+        self._retire(key, record)
         return self._state(spec.address, record)
 
     def read(self, address: Address) -> WorkloadState | None:
@@ -96,6 +117,8 @@ class Workloads:
         if record is None or not record["revision"]:
             return None
         state = self._state(address, record)
+        if state.asleep:
+            return state
         given_up = [one for one in (state.programs or {}).values() if one is None or _given_up(one)]
         return None if given_up else state
 
@@ -106,7 +129,7 @@ class Workloads:
             record = self.site.inventory.get(WORKLOAD, key)
             if record is None:
                 return
-            record |= {"revision": "", "host": ""}
+            record |= {"revision": "", "candidate": "", "host": ""}
             self._keep(key, record)
             self._routes.publish()
             self._retire(key, record)
@@ -124,12 +147,39 @@ class Workloads:
     def logs(self, address: Address, lines: int = 100) -> list[str]:
         """The last lines of what serves, without secrets; with several programs each line names its own."""
         record = self.site.inventory.get(WORKLOAD, str(address)) or {"revisions": {}, "revision": "", "masks": []}
-        programs = record["revisions"].get(record["revision"], {}).get("programs", [])
+        newest = record.get("candidate") or record["revision"]
+        programs = record["revisions"].get(newest, {}).get("programs", [])
         said = []
         for name in programs:
             label = f"{name.rsplit('.', 2)[-2]}.{name.rsplit('.', 1)[-1]} | " if len(programs) > 1 else ""
             said += [f"{label}{masked(line, record['masks'])}" for line in _tail(self._log(name), lines)]
         return said[-lines * max(len(programs), 1) :]
+
+    def execute(self, address: Address, command: str, report: Callable[[str], None], cancel: Cancel) -> None:
+        """Run a command once beside what serves: its files, variables and limits. Raises `Refused` where it fails."""
+        record = self.site.inventory.get(WORKLOAD, str(address)) or _nobody
+        path = self._spec(address, record.get("candidate") or record["revision"])
+        if not path.is_file():
+            raise Refused(error(f"{address} runs nothing that {command!r} could be run beside", address=str(address)))
+        spec = WorkloadSpec.read(json.loads(path.read_bytes()))
+        image = Image.of(spec, self.site.artifacts)
+        housing = Housing(spec, image, self.site.volumes, self._folder(address, spec.revision))
+        outcome = self.site.sandbox.execute(self._complete(housing.command(command)))
+        lines = [masked(line, spec.secrets) for line in outcome.text.splitlines()]
+        for line in lines:
+            report(line)
+        if cancel():
+            raise Cancelled(error(f"{command!r} was stopped", address=str(address)))
+        if not outcome.ok:
+            how = "took too long" if outcome.timed_out else "failed"
+            raise Refused(
+                error(
+                    f"{command!r} {how} beside {address.stack}",
+                    detail="\n".join(lines[-_LOG_LINES:]),
+                    remedy="Correct the environment's seed, or what it runs.",
+                    address=str(address),
+                )
+            )
 
     def _have_running(self, spec: WorkloadSpec, record: Record) -> None:
         """Have this revision up and ready, on ports that nobody else has."""
@@ -144,7 +194,7 @@ class Workloads:
             if not problem:
                 return
             lines = [masked(line, spec.secrets) for name in revision["programs"] for line in self._said(name)]
-            if record["revision"] != spec.revision:
+            if spec.revision not in (record["revision"], record.get("candidate", "")):
                 self._take_away(str(spec.address), record, spec.revision)
             if attempt == _ATTEMPTS or not self._lost_port(revision):
                 raise Terminal(_did_not_start(spec, record, problem, lines))
@@ -165,6 +215,8 @@ class Workloads:
             released = bool(known and known["released"])
             record["revisions"][spec.revision] = {"programs": names, "ports": ports, "released": released}
             self._keep(key, record)
+            self.site.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_private(self._spec(spec.address, spec.revision), spec.as_data())
 
     def _lost_port(self, revision: Mapping[str, Any]) -> bool:
         """Whether a stranger sits on a port of a replica that does not run."""
@@ -228,8 +280,9 @@ class Workloads:
         return replace(confinement, environment=self.site.sandbox.environment(confinement))
 
     def _retire(self, key: str, record: Record) -> None:
-        """Take away every revision but the one that serves, once its requests are done."""
-        for revision in [one for one in record["revisions"] if one != record["revision"]]:
+        """Take away every revision that does not serve, once its requests are done."""
+        serving = set() if record.get("asleep") else {record["revision"], record.get("candidate", "")}
+        for revision in [one for one in record["revisions"] if one not in serving]:
             ports = {port for replica in record["revisions"][revision]["ports"] for port in replica.values()}
             await_idle(ports, self.site.drain_seconds)
             self._take_away(key, record, revision)
@@ -240,15 +293,18 @@ class Workloads:
             for log in self.site.logs.glob(f"{name}.log*"):
                 log.unlink(missing_ok=True)
         shutil.rmtree(self._folder(Address.parse(key), revision), ignore_errors=True)
+        self._spec(Address.parse(key), revision).unlink(missing_ok=True)
         del record["revisions"][revision]
         self._keep(key, record)
 
     def _state(self, address: Address, record: Mapping[str, Any]) -> WorkloadState:
-        programs = record["revisions"].get(record["revision"], {}).get("programs", [])
+        serving = [one for one in (record["revision"], record.get("candidate", "")) if one in record["revisions"]]
+        programs = [name for one in serving for name in record["revisions"][one]["programs"]]
         routed = bool(record["host"] and record["ports"])
         return WorkloadState(
             address=address,
-            revision=record["revision"],
+            revision=record.get("candidate") or record["revision"],
+            asleep=bool(record.get("asleep")),
             host=record["host"],
             url=self._routes.url(record["host"]) if routed else "",
             port=self._routes.router.port if routed and self._routes.router else 0,
@@ -261,6 +317,10 @@ class Workloads:
     def _folder(self, address: Address, revision: str) -> Path:
         return self.site.directory / f"{str(address).replace('/', '.')}.{revision}"
 
+    def _spec(self, address: Address, revision: str) -> Path:
+        """Keeps what a revision was asked to be, for commands that are run beside it; Pave's alone."""
+        return self.site.directory / f"{str(address).replace('/', '.')}.{revision}.json"
+
     def _log(self, name: str) -> Path:
         return self.site.logs / f"{name}.log"
 
@@ -269,7 +329,8 @@ class Workloads:
 
 
 def _blank(spec: WorkloadSpec) -> Record:
-    return {"address": str(spec.address), "owner": spec.owner, "host": "", "revision": "", "revisions": {}, "ports": []}
+    record: Record = {"address": str(spec.address), "owner": spec.owner, "host": "", "revision": "", "candidate": ""}
+    return record | {"weight": 100, "asleep": False, "revisions": {}, "ports": []}
 
 
 def _program_name(spec: WorkloadSpec, container: str, number: int) -> str:

@@ -25,6 +25,7 @@ _FACTORS: dict[str, float] = {"": 1, "m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "
 _SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|PRIVATE|AUTH", re.IGNORECASE)
 _IN_URL = re.compile(r"://[^\s:/@]*:([^\s/@]+)@")
 _SHORTEST_SECRET = 6
+_UNNOTICED = ("owner", "host", "weight", "asleep")
 _PLACE = re.compile(r"^/[^\0]*$")
 
 
@@ -75,7 +76,11 @@ class PortSpec:
 
 @dataclass(frozen=True)
 class WorkloadSpec:
-    """A whole workload. `artifact` is a digest; `host` where it answers (empty: nowhere)."""
+    """A whole workload. `artifact` is a digest; `host` where it answers (empty: nowhere).
+
+    `weight` is the share of the requests, in percent, that it gets while another version is there; one that is
+    `asleep` runs nothing.
+    """
 
     address: Address
     artifact: str
@@ -84,11 +89,13 @@ class WorkloadSpec:
     host: str = ""
     ports: tuple[PortSpec, ...] = ()
     scale: int = 1
+    weight: int = 100
+    asleep: bool = False
 
     @property
     def revision(self) -> str:
         """12 hexadecimal digits over everything that a process could notice; a new one means new processes."""
-        noticed = {key: value for key, value in asdict(self).items() if key not in ("owner", "host")}
+        noticed = {key: value for key, value in asdict(self).items() if key not in _UNNOTICED}
         return hashlib.sha256(json.dumps(noticed, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
     @property
@@ -101,6 +108,19 @@ class WorkloadSpec:
                 if _SECRET_NAME.search(name):
                     found.add(value)
         return tuple(sorted((one for one in found if len(one) >= _SHORTEST_SECRET), key=len, reverse=True))
+
+    def as_data(self) -> bytes:
+        """The attributes that `read` makes the same of, as JSON; with its secrets."""
+        containers = [
+            {
+                **{key: value for key, value in asdict(one).items() if not key.startswith(("ready_", "memory_"))},
+                "memory": str(one.memory_bytes or ""),
+                "readiness": {"path": one.ready_path, "command": list(one.ready_command)},
+            }
+            for one in self.containers
+        ]
+        data = {**asdict(self), "address": str(self.address), "containers": containers}
+        return json.dumps(data, default=str).encode()
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> WorkloadSpec:
@@ -122,6 +142,8 @@ class WorkloadSpec:
             host=str(config.get("host") or ""),
             ports=tuple(_port(one) for one in _list(config, "ports")),
             scale=scale,
+            weight=int(100 if config.get("weight") is None else config["weight"]),
+            asleep=bool(config.get("asleep")),
         )
 
 

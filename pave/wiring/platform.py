@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pygit2
@@ -19,14 +20,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pave.adapters.build.builder import SandboxBuilder
 from pave.adapters.build.scratch import remove_tree
+from pave.adapters.checks import SandboxChecker
 from pave.adapters.cipher import FileCipher
+from pave.adapters.evidence import FileAttestor
 from pave.adapters.git.platform import GitPlatformRepository
+from pave.adapters.git.server import GitServer
 from pave.adapters.git.services import GitRepositories
 from pave.adapters.git.tree import GitTree
 from pave.adapters.postgres import database
 from pave.adapters.postgres.catalog import PostgresCatalog
+from pave.adapters.postgres.changes import PostgresChanges
 from pave.adapters.postgres.credentials import PostgresCredentials
+from pave.adapters.postgres.deliveries import PostgresDeliveries
 from pave.adapters.postgres.events import PostgresEvents
+from pave.adapters.postgres.evidence import PostgresEvidence
 from pave.adapters.postgres.queue import PostgresQueue
 from pave.adapters.postgres.runs import PostgresRuns
 from pave.adapters.postgres.stacks import PostgresBuilds, PostgresPlans, PostgresStacks
@@ -36,21 +43,24 @@ from pave.adapters.terraform import engine as terraform
 from pave.adapters.terraform.access import StateAccess
 from pave.adapters.terraform.binary import Binary
 from pave.adapters.terraform.pool import Pool
-from pave.doors import site, state
+from pave.doors import git, site, state
+from pave.doors.waker import Waker
 from pave.engine.catalog import CatalogProjection
 from pave.engine.context import Context
 from pave.engine.housekeeping import Housekeeper
 from pave.engine.operations import Call
+from pave.engine.pushes import Pushes, refusal_to
 from pave.engine.reconciler import Reconciler
 from pave.engine.registry import OPERATIONS
 from pave.engine.registry.platform import overview
 from pave.engine.snapshots import Snapshots
 from pave.engine.views import RunView
+from pave.engine.waking import wake
 from pave.engine.work import holder_of_the_moment
 from pave.engine.worker import Worker
 from pave.engine.world import World, nothing
 from pave.model.names import Ref
-from pave.ports import Cloud, Engine, Principal
+from pave.ports import PLATFORM_REPOSITORY, Cloud, Engine, Principal
 from pave.provider.local import Local, Options
 from pave.provider.services import Programs
 from pave.wiring.machine import Base
@@ -93,31 +103,40 @@ class Platform:
         self.queue.open()
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
         self._free_what_the_dead_held()
-        git = GitPlatformRepository(data / "platform.git")
-        git.ensure(library_files())
+        truth = GitPlatformRepository(data / "platform.git")
+        truth.ensure(library_files())
         repositories = GitRepositories(data / "repositories", self.settings.git)
         self.builder = SandboxBuilder(self.settings, self.base.sandbox)
+        self._git = GitServer(
+            self.settings.git, self.base.places.run, lambda name: _place(truth, repositories, name), _MOST_PUSHED
+        )
         cloud = self._cloud()
         stacks, catalog = PostgresStacks(self.records), PostgresCatalog(self.records)
         self.world = World(
             clock=SystemClock(),
-            platform=git,
-            snapshots=Snapshots(git, repositories),
+            platform=truth,
+            snapshots=Snapshots(truth, repositories),
             repositories=repositories,
             builder=self.builder,
+            checker=SandboxChecker(self.base.sandbox, self.builder),
+            attestor=FileAttestor(data / "keys", self.base.sandbox),
             scaffolder=SandboxScaffolder(self.base.sandbox, data / "scratch"),
-            engine=self._engine(git),
+            engine=self._engine(truth),
             cloud=cloud,
             runs=PostgresRuns(self.records),
             stacks=stacks,
             plans=PostgresPlans(self.records, self.cipher),
             builds=PostgresBuilds(self.records),
+            evidence=PostgresEvidence(self.records),
+            changes=PostgresChanges(self.records),
+            deliveries=PostgresDeliveries(self.records),
             events=PostgresEvents(self.records),
             queue=self.queue,
             catalog=catalog,
-            projection=CatalogProjection(git, repositories, stacks, catalog),
+            projection=CatalogProjection(truth, repositories, stacks, catalog),
             scratch=data / "scratch",
             domain=self.settings.domain,
+            url=self.url,
             holder=self.holder,
             reached=failpoint(os.environ.get("PAVE_FAILPOINT", "")),
         )
@@ -126,7 +145,12 @@ class Platform:
         self.housekeeper = Housekeeper(self.world)
 
     def work(self) -> None:
-        """Begin to carry out runs and to look for differences."""
+        """Begin to carry out runs, to take pushes and to look for differences."""
+        self._git.start(Pushes(self.world))
+        self._closing.callback(self._git.stop)
+        waker = Waker(self.local.router.waker, partial(wake, self.world))
+        waker.start()
+        self._closing.callback(waker.stop)
         self.queue.work(self.worker.carry_out, self.settings.workers)
         # Closed first: what a worker holds is ended well before the engine below it goes.
         self._closing.callback(self.queue.close)
@@ -150,8 +174,17 @@ class Platform:
                 events=self.world.events,
                 run=self._run_view,
                 overview=lambda principal: overview(Context(self.world, Call(principal.actor, "portal"))),
-                mounts={"/internal": _unmounted(Starlette(routes=state.routes(self.states, self._access.verify)))},
+                mounts={
+                    "/internal": _unmounted(Starlette(routes=state.routes(self.states, self._access.verify))),
+                    "/git": _unmounted(Starlette(routes=git.routes(self._git, self._rights()))),
+                },
             )
+        )
+
+    def _rights(self) -> git.Rights:
+        return git.Rights(
+            authenticate=lambda token: self.credentials.check("token", token) if token else None,
+            refusal=lambda actor, repository, write: refusal_to(self.world, actor, repository, write=write),
         )
 
     def sign_in(self) -> tuple[str, str]:
@@ -169,7 +202,7 @@ class Platform:
             else None
         )
 
-    def _engine(self, git: GitPlatformRepository) -> Engine:
+    def _engine(self, truth: GitPlatformRepository) -> Engine:
         folder = self.settings.data / "terraform"
         folder.mkdir(mode=0o700, exist_ok=True)
         size = self.settings.workers
@@ -178,7 +211,7 @@ class Platform:
         around = terraform.Surroundings(
             states=self.states,
             access=self._access,
-            module_files=lambda digest: _files_of(git.path, digest),
+            module_files=lambda digest: _files_of(truth.path, digest),
             providers=lambda: json.dumps(self._provider.reattach()),
         )
         engine = terraform.TerraformEngine(runner, folder, around)
@@ -206,6 +239,17 @@ class Platform:
         prefix = f"{socket.gethostname()}:"
         PostgresRuns(self.records).free(prefix)
         self.queue.free()
+
+
+_MOST_PUSHED = 2 * 1024**3
+"""Bytes that one push may bring."""
+
+
+def _place(platform: GitPlatformRepository, repositories: GitRepositories, name: str) -> tuple[Path, str]:
+    """Where a repository lies, and its protected branch. Raises `Unknown`."""
+    if name == PLATFORM_REPOSITORY:
+        return platform.path, "main"
+    return repositories.path(name), repositories.default_branch(name)
 
 
 def _unmounted(app: ASGIApp) -> ASGIApp:

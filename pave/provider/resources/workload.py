@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pave.model.diagnostics import Refused, error
-from pave.provider.resources.resource import Resource, State, number, resource_address, text
+from pave.provider.resources.resource import Resource, State, flag, number, resource_address, text
 from pave.provider.workload import Workloads, WorkloadState
 from pave.provider.workload_spec import WorkloadSpec
 
@@ -24,6 +24,8 @@ class WorkloadResource(Resource):
         text("containers", "JSON list of containers, as in Score.", required=True, sensitive=True),
         text("ports", "JSON list of service ports: name, port, target_port.", optional=True),
         number("scale", "How many of each process; 1 if left out.", optional=True),
+        number("weight", "Share of the requests in percent, while another version is there; 100.", optional=True),
+        flag("asleep", "Whether nothing runs until somebody asks for something.", optional=True),
         text("host", "Host name that the router answers for.", optional=True),
         text("revision", "Digest of what serves.", computed=True),
         text("url", "Where it answers.", computed=True),

@@ -34,12 +34,16 @@ _RETRY_SECONDS = 5
 
 @dataclass(frozen=True)
 class Route:
-    """`host` and everything below `path` goes to `upstreams`, ports of this machine; none means not running."""
+    """`host` and everything below `path` goes to `upstreams`, ports of this machine, in turn; none: not running.
+
+    What is `asleep` is led to whoever wakes it.
+    """
 
     host: str
     path: str
     upstreams: tuple[int, ...]
     stack: str = ""
+    asleep: bool = False
 
 
 class Router(Server):
@@ -52,6 +56,7 @@ class Router(Server):
         """`port` 0 takes a free one, once. `routes` tells what is to be routed, whenever that is asked."""
         super().__init__(ground)
         self.program, self._port, self._routes = program, port, routes
+        self._written: dict[Path, int] = {}
 
     @property
     def logs(self) -> Path:
@@ -95,6 +100,7 @@ class Router(Server):
             for path in self._ports.iterdir():
                 if path.name not in current:
                     path.unlink(missing_ok=True)
+                    self._written.pop(path, None)
 
     def metrics(self) -> str:
         """Caddy's metrics in Prometheus' text format, per host."""
@@ -159,6 +165,11 @@ class Router(Server):
         return content.decode() if text else json.loads(content or b"null")
 
     @property
+    def waker(self) -> Path:
+        """The socket that requests for what sleeps are led to; whoever wakes listens there."""
+        return self._socket.with_name("waker.sock")
+
+    @property
     def _ports(self) -> Path:
         return self.directory / "ports"
 
@@ -171,8 +182,9 @@ class Router(Server):
         for route in routes:
             for at, port in enumerate(route.upstreams):
                 path = self._port_file(route, at)
-                if not path.exists() or path.read_text() != str(port):
+                if self._written.get(path) != port or not path.exists():
                     self.ground.write(path, str(port))
+                    self._written[path] = port
 
     def _render(self, port: int, routes: Sequence[Route]) -> dict[str, Any]:
         """Caddy's configuration. Source of the format: caddyserver.com/docs/json."""
@@ -222,6 +234,13 @@ class Router(Server):
         path = route.path.rstrip("/")
         if path:
             match["path"] = [path, f"{path}/*"]
+        if route.asleep:
+            waker = {
+                "handler": "reverse_proxy",
+                "upstreams": [{"dial": f"unix/{self.waker}"}],
+                "headers": {"request": {"set": {"X-Pave-Stack": [route.stack]}}},
+            }
+            return {"match": [match], "handle": [waker], "terminal": True}
         if not route.upstreams:
             return {"match": [match], **_answer(503, _NOT_RUNNING % (route.host, route.stack))}
         proxy = {
@@ -239,7 +258,8 @@ class Router(Server):
             "transport": {"protocol": "http", "keep_alive": {"idle_timeout": "300ms"}},
             "stream_close_delay": "10s",
         }
-        return {"match": [match], "handle": [proxy], "terminal": True}
+        served = {"handler": "log_append", "key": "served_by", "value": "{http.reverse_proxy.upstream.port}"}
+        return {"match": [match], "handle": [served, proxy], "terminal": True}
 
 
 def _answer(status: int, body: str) -> dict[str, Any]:

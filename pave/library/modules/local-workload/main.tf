@@ -40,6 +40,18 @@ variable "scale" {
   default     = 1
 }
 
+variable "weight" {
+  description = "Share of the requests in percent that this version gets while another one is there."
+  type        = number
+  default     = 100
+}
+
+variable "asleep" {
+  description = "Whether nothing runs until somebody asks for something."
+  type        = bool
+  default     = false
+}
+
 variable "host" {
   description = "Host name that the router answers for; empty: none."
   type        = string
@@ -53,6 +65,8 @@ resource "pave_workload" "this" {
   containers = jsonencode(var.containers)
   ports      = jsonencode(var.ports)
   scale      = var.scale
+  weight     = var.weight
+  asleep     = var.asleep
   host       = var.host
 }
 
