@@ -21,6 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from pave.model.diagnostics import Diagnostic, Refused
 from pave.model.names import Ref
@@ -114,7 +115,7 @@ class _Door:
             return found
         repository, actor = found
         answer = self._stream(request, service, repository, actor)
-        return StreamingResponse(answer, media_type=f"application/x-{service}-result", headers=_FRESH)
+        return _Both(answer, media_type=f"application/x-{service}-result", headers=_FRESH)
 
     async def _stream(self, request: Request, service: str, repository: str, actor: Ref) -> AsyncIterator[bytes]:
         threads = self._threads = self._threads or anyio.CapacityLimiter(_MOST_AT_ONCE)
@@ -147,6 +148,15 @@ class _Door:
         if refusal is not None:
             return PlainTextResponse(f"{refusal}\n", 403)
         return repository, principal.actor
+
+
+class _Both(StreamingResponse):
+    """A response that is sent while the request is still read: nobody else may listen to the client meanwhile."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        del scope, receive
+        await self.stream_response(send)
 
 
 _FRESH = {"Cache-Control": "no-cache, max-age=0, must-revalidate"}

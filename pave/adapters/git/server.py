@@ -34,7 +34,6 @@ _NOTHING = re.compile(r"^0+$")
 _HOOKS = ("pre-receive", "post-receive")
 _CONFIGURATION = {
     "core.fsmonitor": "false",
-    "core.alternateRefsCommand": "",
     "gc.auto": "0",
     "receive.autogc": "false",
     "maintenance.auto": "false",
@@ -44,11 +43,9 @@ _CONFIGURATION = {
     "receive.unpackLimit": "100",
     "receive.denyDeletes": "false",
     "receive.denyCurrentBranch": "ignore",
-    "receive.procReceiveRefs": "",
     "receive.shallowUpdate": "false",
     "uploadpack.allowFilter": "true",
     "uploadpack.allowAnySHA1InWant": "false",
-    "uploadpack.packObjectsHook": "",
     "protocol.version": "2",
     "safe.directory": "*",
 }
