@@ -59,7 +59,7 @@ class Context:
             finished_at=run.finished_at,
             seconds=((run.finished_at or now) - run.created_at).total_seconds() if run.created_at else None,
             verdict=run.verdict,
-            plan={"title": planned["title"], "stacks": planned["stacks"], "changes": changes} if planned else None,
+            plan=_planned(planned, changes),
             steps=[
                 StepView(
                     name=one.name,
@@ -91,6 +91,13 @@ def address_of(text: str) -> Address:
             error(f"{text} is a resource, not a stack", remedy=f"Its stack is {address.stack}.", address=text)
         )
     return address
+
+
+def _planned(planned: dict[str, Any], changes: list[dict[str, Any]]) -> dict[str, Any] | None:
+    if not planned:
+        return None
+    shown = {"title": planned["title"], "stacks": planned["stacks"], "changes": changes}
+    return shown | ({"cost": planned["cost"]} if "cost" in planned else {})
 
 
 def _remedy(verdict: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from pave.model.environment import Environment
 from pave.model.names import Address, Ref
 from pave.model.snapshot import Snapshot
 from pave.plan.change import Action, Change, Plan
+from pave.plan.cost import Cost, delta
 from pave.plan.desired import desired
 from pave.plan.stack import EMPTY, Stack, Surroundings, build
 from pave.plan.terraform import RootModule
@@ -99,6 +100,7 @@ def plan(work: Work) -> dict[str, Any]:
         "base": found.base.commit,
         "stacks": [str(one.stack) for one in plans],
         "plans": [{"stack": str(one.stack), "digest": one.digest, **summary(one)} for one in plans],
+        "cost": cost_of(world, found.snapshot, plans).as_data(),
         "edits": sorted(found.edits),
     }
 
@@ -258,6 +260,14 @@ def record(work: Work) -> dict[str, Any]:
     recorded(work, found.base, found.snapshot)
     work.emit("repository.changed", "platform", commit=commit_id, title=found.desired.title)
     return {"commit": commit_id, "title": found.desired.title}
+
+
+def cost_of(world: World, snapshot: Snapshot, plans: Iterable[Plan]) -> Cost:
+    """What plans add to the cost a month."""
+    changes = [change for one in plans for change in one.changes]
+    stacks = {change.address.stack for change in changes}
+    before = {str(one.address): one.inputs for stack in stacks for one in world.stacks.resources(stack)}
+    return delta(changes, before, snapshot.modules)
 
 
 def only_checked(intent: Intent) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pave.apply.run import Run, State
 from pave.engine.making import made_of
-from pave.engine.planning import Candidate, candidate, plan_stack, resolve, summary, verdict_on
+from pave.engine.planning import Candidate, candidate, cost_of, plan_stack, resolve, summary, verdict_on
 from pave.engine.work import Work
 from pave.engine.world import World
 from pave.model.diagnostics import Conflict, Diagnostic, Forbidden, Refused, error
@@ -101,7 +101,11 @@ def preview(world: World, request: Request) -> Preview:
     return Preview(
         found.desired.title,
         _diffs(world, found),
-        {"stacks": [str(one) for one in found.stacks], "changes": changes},
+        {
+            "stacks": [str(one) for one in found.stacks],
+            "changes": changes,
+            "cost": cost_of(world, found.snapshot, plans).as_data(),
+        },
         verdict_on(world, found, plans, request.actor).as_data(),
     )
 

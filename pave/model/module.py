@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from pave.model.names import Ref
@@ -38,6 +39,23 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Meter:
+    """How much of a SKU a resource uses a month: `quantity` is a CEL expression over the inputs."""
+
+    sku: str
+    quantity: str
+
+
+@dataclass(frozen=True)
+class Price:
+    """The list price of one unit of a SKU."""
+
+    amount: Decimal
+    unit: str
+    currency: str
+
+
+@dataclass(frozen=True)
 class Module:
     """A building block. `path` is its folder in the platform repository, `digest` the Git tree id of it."""
 
@@ -54,3 +72,5 @@ class Module:
     stateful: bool = False
     inputs: Mapping[str, Input] = field(default_factory=dict)
     outputs: Mapping[str, Output] = field(default_factory=dict)
+    meters: tuple[Meter, ...] = ()
+    prices: Mapping[str, Price] = field(default_factory=dict)

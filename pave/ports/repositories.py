@@ -56,6 +56,9 @@ class PlatformRepository(Protocol):
     def merge_edits(self, commit: str) -> Mapping[str, bytes | None]:
         """What merging `commit` into `main` would edit. Raises `Conflict` that names the files that both changed."""
 
+    def difference(self, commit: str) -> Mapping[str, str]:
+        """Unified diff per file from where `commit` left `main` up to it; long ones are cut, and say so."""
+
     def delete_branch(self, branch: str, commit: str) -> None:
         """Ensure that a branch that is at `commit` is gone; one that moved on stays."""
 
@@ -104,6 +107,9 @@ class Repositories(Protocol):
 
     def difference(self, name: str, base: str, commit: str) -> Mapping[str, str]:
         """Unified diff per file from where `commit` left `base` up to `commit`; long ones are cut, and say so."""
+
+    def mergeable(self, name: str, commit: str, target: str) -> None:
+        """Raise `Conflict`, naming the files, where merging `commit` into the branch `target` would."""
 
     def merge(self, name: str, commit: str, target: str, message: str, author: str) -> str:
         """Ensure that the branch `target` contains `commit`: fast-forward where that is possible, else a merge commit.

@@ -132,6 +132,12 @@ class GitPlatformRepository:
         after: Any = repository[merging.merged_tree(repository, head, theirs)]
         return merging.edits_between(repository, head.tree, after)
 
+    def difference(self, commit: str) -> Mapping[str, str]:
+        """Unified diff per file from where `commit` left `main` up to it."""
+        repository = self._open()
+        head = self._commit(repository, str(repository.references[MAIN].target))
+        return merging.difference(repository, head, self._commit(repository, commit))
+
     def delete_branch(self, branch: str, commit: str) -> None:
         """Ensure that a branch that is at `commit` is gone; one that moved on stays."""
         merging.delete_branch(self._open(), branch, commit)

@@ -146,10 +146,15 @@ class GitRepositories:
         return tuple(as_commit(one) for one in islice(found, limit))
 
     def difference(self, name: str, base: str, commit: str) -> Mapping[str, str]:
-        """Unified diff per file from where `commit` left `base` up to `commit`; long ones are cut, and say so."""
+        """Unified diff per file from where `commit` left the branch `base` up to it; long ones are cut, and say so."""
         repository = self._open(name)
-        ends = (self._commit(repository, name, base), self._commit(repository, name, commit))
+        ends = (self._branch(repository, name, base), self._commit(repository, name, commit))
         return merging.difference(repository, *ends)
+
+    def mergeable(self, name: str, commit: str, target: str) -> None:
+        """Raise `Conflict` where merging `commit` into the branch `target` would."""
+        repository = self._open(name)
+        merging.merged_tree(repository, self._branch(repository, name, target), self._commit(repository, name, commit))
 
     def merge(self, name: str, commit: str, target: str, message: str, author: str) -> str:
         """Ensure that the branch `target` contains `commit`; where it is then. Raises `Conflict`."""
@@ -260,6 +265,9 @@ class GitRepositories:
         if found is None:
             raise Unknown(error(f"{name} has no commit {id_[:80]!r}", remedy="Name one that it has.", address=name))
         return found
+
+    def _branch(self, repository: pygit2.Repository, name: str, branch: str) -> pygit2.Commit:
+        return self._commit(repository, name, merging.branches(repository).get(branch, branch))
 
     @staticmethod
     def _find(repository: pygit2.Repository, revision: str) -> pygit2.Commit | None:

@@ -5,13 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from pave.engine.operations import Operation
-from pave.engine.registry import catalog, components, environments, guardrails, platform, resources, runs, stacks
+from pave.engine.registry import (
+    catalog,
+    changes,
+    components,
+    delivery,
+    environments,
+    guardrails,
+    platform,
+    resources,
+    runs,
+    stacks,
+)
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *components.OPERATIONS,
     *stacks.OPERATIONS,
     *resources.OPERATIONS,
     *environments.OPERATIONS,
+    *changes.OPERATIONS,
+    *delivery.OPERATIONS,
     *runs.OPERATIONS,
     *catalog.OPERATIONS,
     *guardrails.OPERATIONS,

@@ -1,0 +1,189 @@
+"""Is my commit live? One answer per environment, with the reason where it is not and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pave.apply.run import TERMINAL
+from pave.engine.promoting import outcome, source_of
+from pave.engine.world import World
+from pave.model.deployment import Deployment
+from pave.model.diagnostics import Unknown, error
+from pave.model.environment import Environment
+from pave.model.names import Address
+from pave.model.snapshot import Snapshot
+from pave.plan.promotion import NotYet
+from pave.ports import Delivery
+from pave.request.intent import CheckChange, Deploy
+from pave.verdict.evidence import CheckOutcome
+
+_SHORTEST = 7
+
+
+@dataclass(frozen=True)
+class Place:
+    """A commit in one environment. `state` is live, included, arriving, failed, waiting or absent."""
+
+    environment: str
+    state: str
+    reason: str = ""
+    remedy: str = ""
+    live_commit: str = ""
+    since: datetime | None = None
+    url: str = ""
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """Where one commit is."""
+
+    repository: str
+    commit: str
+    title: str
+    author: str
+    committed_at: datetime
+    places: tuple[Place, ...]
+
+
+def find(world: World, text: str, repository: str = "") -> tuple[str, str]:
+    """The repository and the whole id of a commit. Raises `Unknown` where none, or more than one, has it."""
+    if len(text) < _SHORTEST:
+        raise Unknown(error(f"{text!r} is too short for a commit", remedy=f"Give at least {_SHORTEST} digits."))
+    found = []
+    for name in [repository] if repository else world.repositories.names():
+        try:
+            found.append((name, world.repositories.resolve(name, text).id))
+        except Unknown:
+            continue
+    if len(found) != 1:
+        where = ", ".join(name for name, _ in found)
+        summary = f"{text} is in {where}" if found else f"No repository here has the commit {text!r}"
+        remedy = "Say which with --repository." if found else "Push it first: git push."
+        raise Unknown(error(summary, remedy=remedy))
+    return found[0]
+
+
+def where(world: World, text: str, repository: str = "") -> Whereabouts:
+    """Where a commit is. Raises `Unknown`."""
+    name, commit = find(world, text, repository)
+    said = world.repositories.resolve(name, commit)
+    snapshot = world.snapshots.current()
+    stacks = {stack for stack, one in snapshot.deployments.items() if one.repository == name}
+    names = _in_order(snapshot, {stack.environment for stack in stacks})
+    components = {stack.component for stack in stacks} or {name}
+    places = tuple(
+        _place(world, snapshot, Address(environment, component), name, commit)
+        for environment in names
+        for component in sorted(components)
+    )
+    title = (said.message.strip().splitlines() or [""])[0]
+    return Whereabouts(name, commit, title, said.author, said.at, places)
+
+
+def _in_order(snapshot: Snapshot, used: set[str]) -> list[str]:
+    """Environments in the order in which a version goes through them; those made of others last, if it is there."""
+    fed = {name: one for name, one in snapshot.environments.items() if one.deploy.source}
+
+    def depth(name: str, seen: tuple[str, ...] = ()) -> int:
+        one = snapshot.environments.get(name)
+        if one is None or one.deploy.source not in snapshot.environments or name in seen:
+            return 0
+        return 1 + depth(one.deploy.source, (*seen, name))
+
+    chain = sorted(fed, key=lambda name: (depth(name), name))
+    return [*chain, *sorted(name for name in used if name not in fed and name in snapshot.environments)]
+
+
+def _place(world: World, snapshot: Snapshot, stack: Address, repository: str, commit: str) -> Place:
+    environment = snapshot.environments[stack.environment]
+    there, record = snapshot.deployments.get(stack), world.stacks.get(stack)
+    live = record.commit if record else ""
+    here = Place(
+        stack.environment,
+        "absent" if there is None else "waiting",
+        live_commit=live,
+        since=record.applied_at if record else None,
+        url=next(iter(record.urls.values()), "") if record else "",
+        run=record.run if record else "",
+    )
+    contained = bool(live) and world.repositories.contains(repository, commit, live)
+    if there is not None and there.rollout is not None and there.commit == commit:
+        return replace(here, state="arriving", reason=f"it gets {there.rollout.weight} % of the requests")
+    if contained and record is not None and record.phase == "live":
+        reason = "" if live == commit else f"{live[:7]}, which runs there, contains it"
+        return replace(here, state="included" if reason else "live", reason=reason)
+    delivered = world.deliveries.find(stack=stack, commit=commit, limit=1)
+    run = _under_way(world, stack, commit)
+    if run:
+        return replace(here, state="arriving", reason=f"run {run} is on it", remedy=f"pave run {run}", run=run)
+    failed = _failed(delivered[0]) if delivered else None
+    if failed is not None:
+        return replace(here, state="failed", reason=failed[0], remedy=failed[1], run=delivered[0].run)
+    reason, remedy = _why_not(world, snapshot, stack, environment, (there, repository, commit))
+    return replace(here, reason=reason, remedy=remedy)
+
+
+def _failed(one: Delivery) -> tuple[str, str] | None:
+    if one.outcome not in ("failed", "rolled-back"):
+        return None
+    how = "it was rolled back" if one.outcome == "rolled-back" else "its deployment failed"
+    return f"{how}: {one.reason}" if one.reason else how, f"pave run {one.run}"
+
+
+def _under_way(world: World, stack: Address, commit: str) -> str:
+    for run in world.runs.find(subject=str(stack), limit=20):
+        intent = run.request.intent
+        if run.state not in TERMINAL and isinstance(intent, Deploy) and intent.revision == commit:
+            return run.id
+    return ""
+
+
+def _why_not(
+    world: World,
+    snapshot: Snapshot,
+    stack: Address,
+    environment: Environment,
+    about: tuple[Deployment | None, str, str],
+) -> tuple[str, str]:
+    there, repository, commit = about
+    failed = [one for one in world.evidence.checks(repository, commit) if one.outcome is CheckOutcome.FAILED]
+    if failed:
+        summary = "; ".join(f"{one.name}: {one.summary}" for one in failed)
+        return f"its checks failed: {summary}", f"pave checks {repository} {commit[:12]}"
+    source = source_of(snapshot, stack)
+    if source is not None:
+        return _not_promoted(world, snapshot, stack, source, commit)
+    if there is not None and there.pin is not None:
+        return f"pinned: {there.pin}", f"pave release {stack}"
+    default = world.repositories.default_branch(repository)
+    head = world.repositories.branches(repository).get(default, "")
+    if not world.repositories.contains(repository, commit, head):
+        return _only_on_a_branch(world, repository, commit, default)
+    if there is None:
+        return f"{stack.component} is not deployed there", f"pave deploy {stack}"
+    return f"{environment.name} runs {there.commit[:7]}", f"pave deploy {stack} --revision {commit[:12]}"
+
+
+def _not_promoted(world: World, snapshot: Snapshot, stack: Address, source: Address, commit: str) -> tuple[str, str]:
+    before = world.stacks.get(source)
+    if before is None or before.commit != commit:
+        return f"it has to be live in {source.environment} first", f"pave where {commit[:12]}"
+    found = outcome(world, snapshot, stack)
+    if isinstance(found, NotYet):
+        return found.reason, found.remedy
+    if stack not in snapshot.deployments:
+        return "nobody has promoted it yet; later versions follow by themselves", f"pave promote {stack}"
+    return "its promotion is about to begin", f"pave promote {stack}"
+
+
+def _only_on_a_branch(world: World, repository: str, commit: str, default: str) -> tuple[str, str]:
+    for change in world.changes.find(repository=repository, state="open"):
+        if world.repositories.contains(repository, commit, change.head):
+            return f"it is only in the change request {change.id}", f"pave change merge {change.id}"
+    for run in world.runs.find(limit=50):
+        intent = run.request.intent
+        if isinstance(intent, CheckChange) and intent.commit == commit and run.state not in TERMINAL:
+            return "it is being checked", f"pave run {run.id}"
+    return f"it is not on {default}", f"Merge its branch into {default}."
