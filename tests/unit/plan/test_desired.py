@@ -18,7 +18,7 @@ from pave.model.names import Address, Ref
 from pave.model.snapshot import Snapshot
 from pave.model.workload import Need
 from pave.plan.desired import desired
-from pave.plan.wanted import Desired, Made
+from pave.plan.wanted import Desired, Made, Preview
 from pave.request import intent as wish
 from pave.request.intent import KINDS, Intent
 
@@ -81,6 +81,11 @@ def add(name: str = "events", type_: str = "queue", stack: Address = ORDERS, **i
     return wish.AddResource(stack.at(name), type_, inputs=inputs)
 
 
+PREVIEW = Preview(
+    Address("preview-orders-3", "orders"),
+    Environment("preview-orders-3", "preview", PAYMENTS, inherits="dev", until="2026-12-01T00:00:00Z", drift=""),
+    RUNNING,
+)
 ADDED_TO_SHOP = add("db", "postgres", SHOP)
 WISHES: dict[str, tuple[Intent, Made, set[str]]] = {
     "component.create": (
@@ -119,8 +124,40 @@ WISHES: dict[str, tuple[Intent, Made, set[str]]] = {
     ),
     "stack.rollback": (
         wish.Rollback(ORDERS, reason="two was a mistake"),
-        Made(earlier=replace(RUNNING, commit=TWO, artifact=SECOND, pin=None)),
+        Made(earlier={ORDERS: replace(RUNNING, commit=TWO, artifact=SECOND, pin=None)}),
         {"deployments/dev/orders.yaml"},
+    ),
+    "stacks.rollback": (
+        wish.RollbackAll((wish.Rollback(ORDERS, reason="both were"),)),
+        Made(earlier={ORDERS: replace(RUNNING, commit=TWO, artifact=SECOND, pin=None)}),
+        {"deployments/dev/orders.yaml"},
+    ),
+    "stack.promote": (
+        wish.Promote(ORDERS),
+        Made(promoted=replace(RUNNING, commit=TWO, artifact=SECOND)),
+        {"deployments/dev/orders.yaml"},
+    ),
+    "stack.advance": (
+        wish.Advance(ORDERS, ONE, 10),
+        Made(decision={"decision": "finished"}),
+        set(),
+    ),
+    "stack.sleep": (wish.Sleep(ORDERS), Made(), {"deployments/dev/orders.yaml"}),
+    "stack.wake": (wish.Wake(ORDERS), Made(), set()),
+    "environment.extend": (
+        wish.ExtendEnvironment("prod", "2026-12-01T00:00:00Z"),
+        Made(),
+        {"environments/prod.yaml"},
+    ),
+    "change.check": (
+        wish.CheckChange("orders", 3, TWO),
+        replace(MADE, preview=PREVIEW),
+        {"environments/preview-orders-3.yaml", "deployments/preview-orders-3/orders.yaml"},
+    ),
+    "change.merge": (
+        wish.MergeChange("platform", 3, TWO),
+        Made(title="Merge platform/3", edits={"guardrails/x.yaml": b"kind: Guardrail\n"}),
+        {"guardrails/x.yaml"},
     ),
     "stack.release": (wish.ReleasePin(ORDERS), Made(), {"deployments/dev/orders.yaml"}),
     "stack.converge": (wish.Converge(ORDERS), Made(), set()),
@@ -199,8 +236,8 @@ def test_with_an_environment_go_its_stacks() -> None:
 
 def test_a_rollback_is_pinned_with_its_reason() -> None:
     earlier = replace(RUNNING, commit=TWO, pin=None)
-    assert after(wish.Rollback(ORDERS, reason="slow"), Made(earlier=earlier)) == replace(earlier, pin="slow")
-    assert "1111111" in str(after(wish.Rollback(ORDERS), Made(earlier=earlier)).pin)
+    assert after(wish.Rollback(ORDERS, reason="slow"), Made(earlier={ORDERS: earlier})) == replace(earlier, pin="slow")
+    assert "1111111" in str(after(wish.Rollback(ORDERS), Made(earlier={ORDERS: earlier})).pin)
 
 
 def test_releasing_a_pin_changes_nothing_else() -> None:
