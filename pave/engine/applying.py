@@ -7,9 +7,9 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from pave.apply.retry import ApplyError, Stale
+from pave.apply.retry import ApplyError, Stale, Terminal, Waiting
 from pave.apply.run import ORDER, StepState
-from pave.engine.planning import only_checked, resolve
+from pave.engine.planning import depends_on, only_checked, resolve
 from pave.engine.work import Skipped, Work
 from pave.engine.world import World
 from pave.model.deployment import Deployment
@@ -58,6 +58,7 @@ def _apply_stack(work: Work, stack: Address) -> dict[str, Any]:
     planned, engine_plan = stored
     snapshot = work.world.snapshots.current()
     _check_bindings(work, planned, snapshot)
+    _check_dependencies(work, snapshot, stack)
     work.world.runs.journal(work.run, "apply", str(stack), StepState.RUNNING, position=_POSITION)
     work.world.reached(f"apply:{stack}:before")
     work.world.stacks.put(stack, phase="applying", run=work.run.id)
@@ -135,6 +136,21 @@ def _check_bindings(work: Work, planned: Plan, snapshot: Snapshot) -> None:
                 remedy="It is planned and judged again.",
                 address=str(planned.stack),
             )
+        )
+
+
+def _check_dependencies(work: Work, snapshot: Snapshot, stack: Address) -> None:
+    """What a stack depends on has to be live. Raises `Waiting` while it may come to be, `Terminal` where it failed."""
+    for other in depends_on(work.world, snapshot, stack):
+        record = work.world.stacks.get(other)
+        if record is not None and record.phase == "live":
+            continue
+        if other not in snapshot.deployments or (record is not None and record.phase == "failed"):
+            how = "failed" if other in snapshot.deployments else "is not deployed there"
+            remedy = f"Have that live first: pave status {other}, pave deploy {other}."
+            raise Terminal(error(f"{stack} depends on {other}, which {how}", remedy=remedy, address=str(stack)))
+        raise Waiting(
+            error(f"{stack} depends on {other}, which is not live yet", remedy="It is waited for.", address=str(stack))
         )
 
 

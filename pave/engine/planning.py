@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pave.apply.retry import Cancelled
+from pave.engine.changes import PREVIEW
 from pave.engine.delivering import recorded
 from pave.engine.making import made_of
 from pave.engine.work import Denied, Skipped, Work
@@ -23,6 +24,7 @@ from pave.plan.desired import desired
 from pave.plan.stack import EMPTY, Stack, Surroundings, build
 from pave.plan.terraform import RootModule
 from pave.plan.wanted import Desired, environment_path, owner_of
+from pave.plan.waves import needed, waves
 from pave.ports import Cancel, EngineChange, EnginePlan
 from pave.request.access import PLATFORM, PLATFORM_REPOSITORY
 from pave.request.intent import CheckChange, Converge, Intent, MergeChange
@@ -85,7 +87,7 @@ def plan(work: Work) -> dict[str, Any]:
     # A run that was interrupted after its commit finds no edits any more, but its stacks are known.
     addresses = {*found.stacks, *map(Address.parse, work.run.stacks)}
     plans = []
-    for address in sorted(addresses):
+    for address in in_order(world, found.snapshot, addresses):
         work.check()
         work.report(f"Planning {address}")
         engine_plan, planned = plan_stack(world, found.snapshot, address, work.cancel)
@@ -103,6 +105,27 @@ def plan(work: Work) -> dict[str, Any]:
         "cost": cost_of(world, found.snapshot, plans).as_data(),
         "edits": sorted(found.edits),
     }
+
+
+def in_order(world: World, snapshot: Snapshot, addresses: Iterable[Address]) -> tuple[Address, ...]:
+    """The stacks so that each comes after what it depends on; those that are to go the other way round, and first."""
+    wanted = set(addresses)
+    going = {one for one in wanted if one not in snapshot.deployments}
+    edges = {one: depends_on(world, snapshot, one) for one in wanted - going}
+    return (*sorted(going, reverse=True), *waves(wanted - going, edges))
+
+
+def depends_on(world: World, snapshot: Snapshot, address: Address) -> tuple[Address, ...]:
+    """The stacks of the same environment that a stack says it depends on; a preview has one component only."""
+    deployment, environment = snapshot.deployments.get(address), snapshot.environments.get(address.environment)
+    if deployment is None or (environment is not None and environment.kind == PREVIEW):
+        return ()
+    entities = [one for ref, one in snapshot.entities.items() if ref.name == address.component]
+    workload = None
+    if deployment.commit:
+        inspection = world.snapshots.inspection(deployment.repository, deployment.commit)
+        entities, workload = [*entities, *inspection.entities], inspection.workload
+    return tuple(Address(address.environment, one) for one in needed(address.component, entities, workload))
 
 
 def plan_stack(world: World, snapshot: Snapshot, address: Address, cancel: Cancel) -> tuple[EnginePlan, Plan]:

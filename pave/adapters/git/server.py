@@ -1,7 +1,7 @@
 """Git over HTTP: the real `git upload-pack` and `git receive-pack`, with Pave's hooks and nobody's configuration.
 
-A push is known by a one-time id that only the server and the process it started know; hooks bring it back, and
-whoever pushes into the folder itself is refused. Before the receiver is asked, what nobody may do is refused here.
+A push is known by a one-time id that only the server and the process it started know; hooks bring it back. Before the
+receiver is asked, what nobody may do is refused here.
 """
 
 from __future__ import annotations

@@ -15,7 +15,17 @@ SOURCES = [one for one in sorted((ROOT / "pave").rglob("*.py")) if "library" not
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 VAGUE = {"util", "utils", "common", "helper", "helpers", "manager", "managers", "base", "misc", "core"}
 _ENGLISH = {"test", "example", "localhost", "invalid"}  # RFC 2606: names that lead nowhere
-_NAMED = {"in-toto.io", "slsa.dev", "pave.dev", "json-schema.org", "www.w3.org", "example.org", "example.com", "127.0.0.1", "::1"}
+_NAMED = {
+    "in-toto.io",
+    "slsa.dev",
+    "pave.dev",
+    "json-schema.org",
+    "www.w3.org",
+    "example.org",
+    "example.com",
+    "127.0.0.1",
+    "::1",
+}
 _THANKS = {"github.com", "opencollective.com", "feross.org", "www.patreon.com", "tidelift.com"}
 
 

@@ -179,7 +179,12 @@ def test_a_child_says_only_what_differs() -> None:
     assert whole.binding_for(Need("db", "postgres", "large")).inputs == {"connections": 100}
     assert whole.binding_for(Need("c", "redis")).module == "local/cache"
     assert whole.binding_for(Need("q", "queue")) is None
-    assert (whole.owner, whole.drift, whole.deploy.source, whole.budget) == (PLATFORM, "report", "staging", "900 USD per month")
+    assert (whole.owner, whole.drift, whole.deploy.source, whole.budget) == (
+        PLATFORM,
+        "report",
+        "staging",
+        "900 USD per month",
+    )
 
 
 def test_what_is_read_and_not_acted_on_is_said_once_each() -> None:
