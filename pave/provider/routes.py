@@ -155,7 +155,7 @@ def spread(stable: Sequence[int], candidate: Sequence[int], weight: int) -> tupl
     if not stable:
         return spread(candidate, (), 100)
     share = round(SLOTS * weight / 100)
-    share = max(share, 1) if weight else 0
+    share = min(max(share, 1), SLOTS - 1) if weight else 0
     slots, given = [], {True: 0, False: 0}
     for number in range(SLOTS):
         new = (number + 1) * share // SLOTS > number * share // SLOTS

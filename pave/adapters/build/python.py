@@ -94,7 +94,7 @@ def development(files: Files, python: Interpreter) -> tuple[Layer, Mapping[str, 
     """The layer with everything, also for development, and the variables that tests are run with."""
     source = _dependencies(files)
     further, named = _for_development(files)
-    given = {name: content for name, content in source.files.items() if content} | further
+    given = {**source.files, **further}
     arguments = source.arguments if not source.local else ()
     before = tuple(_with_development(one) for one in source.before)
     install = [*arguments, *named]
