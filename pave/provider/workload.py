@@ -86,7 +86,7 @@ class Workloads:
                 self._have_running(spec, record)
             except BaseException:
                 self._retire(key, record)
-                if not record["revisions"]:
+                if not record["revisions"] and not record.get("asleep"):
                     self.site.inventory.remove(WORKLOAD, key)
                 raise
             arriving = spec.weight < 100 and record["revision"] not in ("", spec.revision)

@@ -134,6 +134,9 @@ class WorkloadSpec:
             raise Refused(
                 error(f"{address} cannot run {scale} times; 0 to 50 it can", address=str(address), path="scale")
             )
+        weight = int(100 if config.get("weight") is None else config["weight"])
+        if not 0 <= weight <= 100:
+            raise Refused(error(f"{weight} is no share: 0 to 100 percent", address=str(address), path="weight"))
         return cls(
             address=address,
             artifact=str(config.get("artifact") or ""),
@@ -142,7 +145,7 @@ class WorkloadSpec:
             host=str(config.get("host") or ""),
             ports=tuple(_port(one) for one in _list(config, "ports")),
             scale=scale,
-            weight=int(100 if config.get("weight") is None else config["weight"]),
+            weight=weight,
             asleep=bool(config.get("asleep")),
         )
 

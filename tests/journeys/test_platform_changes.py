@@ -1,0 +1,137 @@
+"""The platform repository by Git: a branch is planned, judged, merged when it may be; main takes no push."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from platform_for_tests import Platform, platform
+from visitor_for_tests import Visitor, wait_for
+
+pytestmark = pytest.mark.timeout(200)
+
+DATABASE = """\
+apiVersion: pave/v1
+kind: Deployment
+metadata: {{name: ledger, environment: {environment}}}
+spec:
+  component: component:default/ledger
+  resources:
+    db: {{type: postgres, inputs: {{backup_days: {days}}}}}
+"""
+OWNED = """\
+apiVersion: backstage.io/v1alpha1
+kind: Component
+metadata: {{name: {name}}}
+spec: {{type: service, lifecycle: production, owner: payments}}
+"""
+
+
+@pytest.fixture(scope="module")
+def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
+    folder = tmp_path_factory.mktemp("platform-changes")
+    with platform(folder / "data") as there:
+        visiting = Visitor(there, folder)
+        visiting.clone("platform")
+        yield visiting
+        there.settle()
+        there.check()
+
+
+@pytest.fixture
+def there(visitor: Visitor) -> Platform:
+    return visitor.there
+
+
+def begin(visitor: Visitor, branch: str) -> None:
+    visitor.git("fetch", "--quiet", "origin", at="platform")
+    visitor.git("checkout", "--quiet", "-B", branch, "origin/main", at="platform")
+
+
+def test_main_takes_no_push(visitor: Visitor) -> None:
+    begin(visitor, "main")
+    visitor.commit("platform", "deployments/dev/ledger.yaml", DATABASE.format(environment="dev", days=1))
+    said = visitor.push("platform", check=False)
+    assert "main of the platform repository is written by Pave alone" in said
+    assert "git push origin HEAD:my-change" in said
+
+
+def test_a_routine_change_is_planned_judged_and_merges_itself(visitor: Visitor, there: Platform) -> None:
+    begin(visitor, "ledger")
+    visitor.commit("platform", "catalog/components/ledger.yaml", OWNED.format(name="ledger"))
+    visitor.commit("platform", "deployments/dev/ledger.yaml", DATABASE.format(environment="dev", days=1))
+    said = visitor.push("platform", "ledger")
+    assert "Change request platform/1" in said
+    checked = there.ended(visitor.run_of(said))
+    assert checked["state"] == "succeeded", checked
+    assert [one["address"] for one in checked["plan"]["changes"]] == ["dev/ledger/db"]
+    assert checked["plan"]["cost"]["text"].startswith("+5.8")
+    merged = there.ended(checked["result"]["next"])
+    assert merged["state"] == "succeeded", merged
+    assert there.databases("dev/ledger/db")
+    change = there.get("/changes/platform/1")
+    assert (change["state"], change["merged"]) == ("merged", str(there.commits()[0].id))
+    assert len(there.commits()[0].parent_ids) == 2, "Git knows the branch as merged"
+    assert "ledger" not in visitor.git("ls-remote", "--heads", "origin", at="platform")
+
+
+def test_what_a_guardrail_denies_waits_and_touches_nothing(visitor: Visitor, there: Platform) -> None:
+    begin(visitor, "risky")
+    visitor.commit("platform", "deployments/prod/ledger.yaml", DATABASE.format(environment="prod", days=1))
+    run = there.ended(visitor.run_of(visitor.push("platform", "risky")))
+    assert run["state"] == "denied"
+    change = there.get("/changes/platform/2")
+    assert change["state"] == "open"
+    assert "keeps at least 7" in change["next"]
+    assert there.ask("POST", "/changes/platform/2/merge", {}).status_code == 422
+    assert there.file("deployments/prod/ledger.yaml") is None
+    visitor.commit("platform", "deployments/prod/ledger.yaml", DATABASE.format(environment="prod", days=14))
+    better = there.ended(visitor.run_of(visitor.push("platform", "risky")))
+    assert there.ended(better["result"]["next"])["state"] == "succeeded"
+    assert there.databases("prod/ledger/db")
+
+
+def test_a_broken_file_is_said_with_its_line(visitor: Visitor, there: Platform) -> None:
+    begin(visitor, "broken")
+    visitor.commit(
+        "platform",
+        "environments/dev2.yaml",
+        "apiVersion: pave/v1\nkind: Environment\nmetadata: {name: dev2}\nspec:\n  kind: developmental\n",
+    )
+    run = there.ended(visitor.run_of(visitor.push("platform", "broken")))
+    assert run["state"] == "failed"
+    assert (run["error"]["file"], run["error"]["line"]) == ("environments/dev2.yaml", 5)
+    closed = there.ask("POST", "/changes/platform/3/close", {})
+    assert closed.json()["state"] == "closed"
+
+
+def test_two_changes_of_one_file_conflict_and_name_it(visitor: Visitor, there: Platform) -> None:
+    begin(visitor, "one")
+    visitor.commit("platform", "deployments/dev/ledger.yaml", DATABASE.format(environment="dev", days=2))
+    begin(visitor, "two")
+    visitor.commit("platform", "deployments/dev/ledger.yaml", DATABASE.format(environment="dev", days=3))
+    first = visitor.run_of(visitor.push("platform", "one"))
+    second = visitor.run_of(visitor.push("platform", "two"))
+    there.ended(there.ended(first)["result"]["next"])
+    there.ended(second)
+    there.settle()
+    states = {there.get(f"/changes/platform/{number}")["state"] for number in (4, 5)}
+    assert states == {"merged", "open"}
+    left = next(number for number in (4, 5) if there.get(f"/changes/platform/{number}")["state"] == "open")
+    assert there.get(f"/changes/platform/{left}")["conflict"] == "Both sides changed deployments/dev/ledger.yaml"
+
+
+def test_a_push_whose_end_nobody_saw_is_found(visitor: Visitor, there: Platform) -> None:
+    """The server dies right after the push is in: the next start acts on it, once."""
+    begin(visitor, "late")
+    visitor.commit("platform", "catalog/components/late.yaml", OWNED.format(name="late"))
+    visitor.commit(
+        "platform", "deployments/dev/late.yaml", DATABASE.format(environment="dev", days=1).replace("ledger", "late")
+    )
+    visitor.push("platform", "late")
+    there.kill()
+    there.up()
+    wait_for(lambda: there.databases("dev/late/db"), "the change", there)
+    there.settle()
+    changes = there.get("/changes", state="all", repository="platform")["changes"]
+    assert [one["state"] for one in changes if one["branch"] == "late"] == ["merged"]
