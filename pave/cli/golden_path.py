@@ -192,12 +192,17 @@ def self_heal(tour: Tour) -> str:
 def clean_up(tour: Tour) -> str:
     """Everything of the tour is taken away, by the same way in."""
     tour.ask("DELETE", "/environments/dana-try")
-    for stack in tour.client.call("GET", "/stacks")["stacks"]:
-        tour.ask("DELETE", f"/stacks/{stack['address']}")
-    left = tour.client.call("GET", "/stacks")["stacks"]
-    if left:
-        raise NotHeld(f"{left[0]['address']} is still there")
-    return "no stack is left; databases and buckets wait in the trash for 7 days"
+    stacks = [one["address"] for one in tour.client.call("GET", "/stacks")["stacks"]]
+    for stack in stacks:
+        if not stack.startswith("prod/"):
+            tour.ask("DELETE", f"/stacks/{stack}")
+    kept = tour.client.call("DELETE", "/stacks/prod/orders", {"dry_run": "true"})
+    if kept["state"] != "denied":
+        raise NotHeld("one person alone could remove a database of production")
+    left = [one["address"] for one in tour.client.call("GET", "/stacks")["stacks"]]
+    if left != ["prod/orders"]:
+        raise NotHeld(f"{left} are still there")
+    return "what was removed waits in the trash for 7 days; production keeps its data until a second person agrees"
 
 
 STEPS: tuple[tuple[str, Callable[[Tour], str]], ...] = (

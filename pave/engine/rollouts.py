@@ -27,7 +27,7 @@ from pave.ports import Probe
 from pave.request.intent import Advance
 
 _LOOK_SECONDS = 1.0
-_SMOKE_SECONDS = 5.0
+_SMOKE_SECONDS = 3.0
 _SMOKE_PAUSE = 0.1
 
 
