@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from pave import __version__
-from pave.cli import demo, local
+from pave.cli import demo, local, repository
 from pave.cli.commands import Session, add_commands
 from pave.engine.operations import Operation
 
@@ -60,6 +60,7 @@ def build(operations: Sequence[Operation[Any, Any]]) -> typer.Typer:
 
     local.add_commands(app)
     demo.add_command(app)
+    repository.add_commands(app)
     add_commands(app, operations)
     return app
 

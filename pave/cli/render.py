@@ -23,6 +23,7 @@ from pave.engine.views import RunView, StackView, ago, duration, mark
 _STYLES = {"ok": "green", "busy": "blue", "warn": "yellow", "bad": "red"}
 _WIDE = 10_000
 _REF = re.compile(r"([a-z]+):default/(\S+)")
+_DELIVERY = {"ChangeView": "change", "WhereView": "whereabouts", "CheckList": "checks"}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -56,6 +57,10 @@ def show(data: Any, model: str, *, steps: bool = True) -> None:
         out.print(_stack(StackView.model_validate(data)))
     elif model == "Credentials":
         _credentials(out, data)
+    elif model in _DELIVERY:
+        from pave.cli import reviewing  # noqa: PLC0415 — it draws with what is here
+
+        out.print(getattr(reviewing, _DELIVERY[model])(data["checks"] if model == "CheckList" else data))
     elif isinstance(data, Mapping) and isinstance(data.get("lines"), list):
         for line in data["lines"]:
             out.print(Text(str(line)))
@@ -246,10 +251,14 @@ def _stack(view: StackView) -> RenderableType:
     return Group(*parts)
 
 
-_FIRST = ("status", "state", "address", "ref", "name", "subject", "title", "kind", "commit", "owner", "actor")
+_FIRST = (
+    *("status", "state", "outcome", "id", "stack", "address", "ref", "name", "subject", "title", "kind", "commit"),
+    *("owner", "actor"),
+)
 _HIDDEN = frozenset(
     {"repository", "phase", "checked_at", "started_at", "finished_at", "parameters", "result", "steps", "plan"}
-    | {"remedy", "require", "observed_at"}
+    | {"remedy", "require", "observed_at", "artifact", "asked_at", "checked_at", "built_at", "recorded_at", "head"}
+    | {"committed_at", "auto", "recovers"}
 )
 _SAID_BY_ADDRESS = frozenset({"environment", "component", "run", "door", "verdict"})
 _NO_FACTS = frozenset({"last_event"})

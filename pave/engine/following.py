@@ -42,6 +42,8 @@ def follow(work: Work) -> dict[str, Any]:
     """Ask for what comes next, and say which run that is."""
     intent = work.run.request.intent
     if isinstance(intent, CheckChange):
+        for stack in map(Address.parse, work.run.stacks):
+            lived(work, stack)
         return _next(reviews.checked(work.world, intent, work.run.id))
     if isinstance(intent, MergeChange):
         return _next(_merged(work, intent))

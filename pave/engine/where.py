@@ -169,7 +169,7 @@ def _why_not(
 def _not_promoted(world: World, snapshot: Snapshot, stack: Address, source: Address, commit: str) -> tuple[str, str]:
     before = world.stacks.get(source)
     if before is None or before.commit != commit:
-        return f"it has to be live in {source.environment} first", f"pave where {commit[:12]}"
+        return f"it has to be live in {source.environment} first", ""
     found = outcome(world, snapshot, stack)
     if isinstance(found, NotYet):
         return found.reason, found.remedy

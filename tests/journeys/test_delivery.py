@@ -5,7 +5,10 @@ The tests are the chapters of one story, in order, on one platform.
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -75,6 +78,17 @@ def test_a_push_is_tested_scanned_built_signed_and_live(visitor: Visitor, there:
     log = there.get(f"/runs/{run['id']}/log")
     assert any("passed" in line for line in log["lines"])
     assert log["ended"]
+
+
+def test_pave_clone_needs_no_token_in_any_file(visitor: Visitor, there: Platform) -> None:
+    argv = [sys.executable, "-m", "pave", "--data", str(there.data), "clone", "orders", "cloned"]
+    environment = {**os.environ, "HOME": str(visitor.folder), "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
+    subprocess.run(argv, cwd=visitor.folder, env=environment, check=True, capture_output=True, timeout=60)
+    clone = visitor.folder / "cloned"
+    token = (there.data / "server.token").read_text().strip()
+    assert not [path for path in clone.rglob("*") if path.is_file() and token.encode() in path.read_bytes()]
+    fetch = ["git", "-C", str(clone), "fetch", "--quiet"]
+    subprocess.run(fetch, env=environment, check=True, capture_output=True, timeout=60)
 
 
 def test_a_secret_does_not_come_in(visitor: Visitor, there: Platform) -> None:

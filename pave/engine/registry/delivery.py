@@ -63,8 +63,8 @@ class DeliveryFilter(BaseModel):
 class DeliveryView(BaseModel):
     """One version arriving in one environment: the record from commit to recovery."""
 
-    stack: str
     outcome: str = Field(description="open, live, failed, rolled-back, superseded or cancelled.")
+    stack: str
     cause: str
     commit: str
     artifact: str
