@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks import figures
+from benchmarks import delivery, figures
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,13 @@ FIGURES: Sequence[Figure] = (
     Figure("provision.8.vs_terraform", "ratio", 0.5, figures.provision_8_against_terraform),
     Figure("environment.ready", "s", 5.0, figures.environment_ready),
     Figure("resync.1000", "s", 2.0, figures.resync_1000),
+    Figure("push.overhead", "s", 1.0, delivery.push_overhead),
+    Figure("push.first_line", "s", 0.3, delivery.push_first_line),
+    Figure("rollback.live", "s", 2.0, delivery.rollback_live, 3),
+    Figure("deploy.failed_requests", "requests", 0.0, delivery.deploy_failed_requests, 1),
+    Figure("preview.ready", "s", 6.0, delivery.preview_ready, 3),
+    Figure("preview.leftovers", "things", 0.0, delivery.preview_leftovers, 1),
+    Figure("push.50.fairness", "times", 1.5, delivery.push_fairness, 1),
 )
 
 
