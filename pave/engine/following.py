@@ -125,8 +125,15 @@ def _follow_up(world: World, stack: Address) -> list[str]:
 
 def promote_what_is_due(world: World, snapshot: Snapshot) -> datetime | None:
     """Ask for every promotion that is due; when the first one that only waits for its time will be."""
-    fed = [stack for stack in sorted(snapshot.deployments) if source_of(snapshot, stack) is not None]
-    return min((when for one in fed if (when := _promote(world, snapshot, one)[1])), default=None)
+    behind = [stack for stack in sorted(snapshot.deployments) if _differs(snapshot, stack)]
+    return min((when for one in behind if (when := _promote(world, snapshot, one)[1])), default=None)
+
+
+def _differs(snapshot: Snapshot, stack: Address) -> bool:
+    """Whether another version is wanted where a stack is fed from: only then is there anything to look up."""
+    source = source_of(snapshot, stack)
+    before = snapshot.deployments.get(source) if source else None
+    return before is not None and before.artifact != snapshot.deployments[stack].artifact
 
 
 def _promote(world: World, snapshot: Snapshot, stack: Address) -> tuple[str, datetime | None]:

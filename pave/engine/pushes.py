@@ -7,8 +7,9 @@ end nobody saw, because the server died, is found by the reconciler, and a forge
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 
 from pave.engine.checking import diagnostics
@@ -24,7 +25,10 @@ from pave.request.intent import Deploy, Request
 from pave.verdict.evidence import CheckOutcome
 
 MAIN = "main"
+_PATIENCE = 60.0
 _locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+_coming: defaultdict[str, list[float]] = defaultdict(list)
+"""When the pushes began that are being taken in: whoever pushes is told of it, and nobody else acts on it meanwhile."""
 
 
 class Pushes:
@@ -35,6 +39,10 @@ class Pushes:
 
     def before(self, push: Push, incoming: Incoming) -> Iterable[str]:
         """Refuse what must not come in: a push to the platform's main, a secret in a commit."""
+        yield from self._looked_at(push, incoming)
+        _coming[push.repository].append(time.monotonic())
+
+    def _looked_at(self, push: Push, incoming: Incoming) -> Iterator[str]:
         for update in push.updates:
             if push.repository == PLATFORM_REPOSITORY and update.branch == MAIN:
                 raise Forbidden(
@@ -56,7 +64,13 @@ class Pushes:
 
     def after(self, push: Push) -> Iterable[str]:
         """Act on it, and tell what happens next."""
-        return [one.text for one in process(self._world, push.repository, push.actor, push.options)]
+        branches = {one.branch for one in push.updates}
+        try:
+            said = process(self._world, push.repository, push.actor, push.options, branches)
+        finally:
+            if _coming[push.repository]:
+                _coming[push.repository].pop(0)
+        return [one.text for one in said]
 
 
 def refusal_to(world: World, actor: Ref, repository: str, *, write: bool) -> Diagnostic | None:
@@ -71,16 +85,28 @@ def refusal_to(world: World, actor: Ref, repository: str, *, write: bool) -> Dia
     return refusal_to_push(who, repository, partial(owner_of, snapshot), write=write)
 
 
-def process(world: World, repository: str, actor: Ref = SYSTEM, options: Sequence[str] = ()) -> list[Said]:
-    """Act on every branch of a repository that moved since it was looked at last; what was done, in words."""
+def _arriving(repository: str) -> bool:
+    """Whether a push to a repository is being taken in; one whose end never came counts for a minute."""
+    return any(time.monotonic() - began < _PATIENCE for began in list(_coming[repository]))
+
+
+def process(
+    world: World, repository: str, actor: Ref = SYSTEM, options: Sequence[str] = (), only: Collection[str] = ()
+) -> list[Said]:
+    """Act on every branch of a repository (or on those of `only`) that moved since it was looked at last.
+
+    Returns what was done, in words.
+    """
     with _locks[repository]:
         platform = repository == PLATFORM_REPOSITORY
         branches = world.platform.branches() if platform else world.repositories.branches(repository)
+        if actor == SYSTEM and _arriving(repository):
+            return []  # its own end acts on it, in the name of whoever pushes, and tells them
         seen = world.changes.seen(repository)
         said: list[Said] = []
         for branch in sorted({*branches, *seen}):
             head = branches.get(branch, "")
-            if head == seen.get(branch, ""):
+            if head == seen.get(branch, "") or (only and branch not in only):
                 continue
             said += list(_moved(world, repository, branch, head, (actor, options)))
             world.changes.see(repository, branch, head)
