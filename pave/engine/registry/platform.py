@@ -36,6 +36,7 @@ def overview(context: Context, _: Nothing | None = None) -> Overview:
         environments=[
             EnvironmentView(name=name, title=one.title, kind=one.kind, owner=str(one.owner))
             for name, one in world.snapshots.current().environments.items()
+            if not one.is_pattern
         ],
         stacks=[stacks.view(context, one) for one in world.stacks.all()],
         runs=[context.show(one) for one in world.runs.find(limit=20)],
