@@ -28,7 +28,7 @@ from pave.model.diagnostics import error
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are looked for if a command's environment does not say."""
 
-_LONGEST_LINE = 4096
+LONGEST_LINE = 4096
 _POLL_SECONDS = 0.1
 _CHUNK = 65536
 _PREFIX_SECONDS = 5.0
@@ -292,8 +292,8 @@ class _Lines:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._say(line)
-        if len(self._rest) > 4 * _LONGEST_LINE:  # a line without an end must not grow without one
-            self._rest = self._rest[: 4 * _LONGEST_LINE]
+        if len(self._rest) > 4 * LONGEST_LINE:  # a line without an end must not grow without one
+            self._rest = self._rest[: 4 * LONGEST_LINE]
 
     def end(self) -> None:
         if self._rest:
@@ -301,7 +301,7 @@ class _Lines:
 
     def _say(self, line: bytes) -> None:
         text = line.removesuffix(b"\r").decode(errors="replace")
-        self._report(text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]}…")
+        self._report(text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}…")
 
 
 class _Conversation:

@@ -9,7 +9,6 @@ to touch a process that is not on record.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import http.client
 import json
@@ -30,6 +29,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pave.adapters.lock import locked
 from pave.adapters.sandbox import confined
 from pave.adapters.subprocesses import PATH, Command, daemon
 from pave.apply.retry import Transient
@@ -120,7 +120,8 @@ class SupervisorMachine:
         with self._alone(_checked(name)):
             if self._public(name).exists() and self._info(name):
                 self._take_away(name)
-            for path in (self._public(name), self._private(name), self._record_path(name)):
+            own = (self._public(name), self._private(name), self._record_path(name), self.directory / "locks" / name)
+            for path in own:
                 path.unlink(missing_ok=True)
 
     def signal(self, name: str, number: int) -> None:
@@ -300,14 +301,8 @@ class SupervisorMachine:
         """Alone with one program, across threads and processes."""
         with self._mutex:
             mutex = self._mutexes.setdefault(name, threading.Lock())
-        with mutex:
-            (self.directory / "locks").mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle = os.open(self.directory / "locks" / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                yield
-            finally:
-                os.close(handle)
+        with mutex, locked(self.directory / "locks" / name):
+            yield
 
     @property
     def _log(self) -> Path:

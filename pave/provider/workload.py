@@ -20,6 +20,7 @@ from typing import Any
 from pave.apply.retry import Cancelled, Terminal
 from pave.model.diagnostics import Diagnostic, Refused, error
 from pave.model.names import Address
+from pave.observe.masking import masked
 from pave.ports import Cancel
 from pave.ports.machine import Confinement, Confiner, Machine, Program, ProgramState
 from pave.provider.containers import Artifacts, Housing, Image, Volumes
@@ -27,7 +28,7 @@ from pave.provider.inventory import Inventory, write_private
 from pave.provider.readiness import Check, await_idle, wait
 from pave.provider.routes import WORKLOAD, Routes
 from pave.provider.servers.ports import taken
-from pave.provider.workload_spec import WorkloadSpec, masked
+from pave.provider.workload_spec import WorkloadSpec
 
 _LOG_LINES = 20
 _ATTEMPTS = 3

@@ -9,11 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
-from urllib.parse import quote, unquote
 
 from pave.model.diagnostics import Refused, error
 from pave.model.names import Address
@@ -150,25 +148,12 @@ class WorkloadSpec:
         )
 
 
-def masked(line: str, secrets: Sequence[str]) -> str:
-    """A line without secrets, also where they are quoted for a URL, escaped for JSON or in base64."""
-    for secret in secrets:
-        for form in {secret, quote(secret, safe=""), unquote(secret), json.dumps(secret)[1:-1], _base64(secret)}:
-            if len(form) >= _SHORTEST_SECRET:
-                line = line.replace(form, "•••")
-    return line
-
-
 def quantity(text: str) -> float:
     """A Kubernetes quantity such as `512Mi` or `500m` as a number; an empty text is 0. Raises `Refused`."""
     match = _QUANTITY.match(text or "0")
     if match is None:
         raise Refused(error(f"{text!r} is not an amount", remedy="Write it like 512Mi, 1.5G or 500m."))
     return float(match[1]) * _FACTORS[match[2] or ""]
-
-
-def _base64(secret: str) -> str:
-    return b64encode(secret.encode()).decode().rstrip("=")
 
 
 def _list(config: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

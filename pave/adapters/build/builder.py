@@ -29,8 +29,10 @@ from pave.adapters.build.recipe import APP, TOOLS, Development, Files, Layer, Re
 from pave.adapters.build.registries import Registries, masked, read_registries
 from pave.adapters.build.scratch import disk_full, megabytes, remove_tree, scratch
 from pave.adapters.sandbox import Mount, Sandbox
+from pave.adapters.subprocesses import LONGEST_LINE
 from pave.model.diagnostics import Refused, error
 from pave.model.workload import SOURCE_IMAGE, Workload
+from pave.observe.masking import Masker
 from pave.ports import Artifact, Cancel, Report
 from pave.settings import Settings
 
@@ -227,10 +229,13 @@ class _Masked:
 
     def __init__(self, report: Report, registries: Registries) -> None:
         self._report = report
-        self._secrets = sorted(registries.secrets, key=len, reverse=True)
+        self._masker = Masker(registries.secrets)
 
     def __call__(self, line: str) -> None:
-        self._report(masked(line, self._secrets))
+        text = self._masker.feed(line)
+        if len(line) < LONGEST_LINE:  # a longer one was cut, and a secret may go on in what follows
+            text += self._masker.end()
+        self._report(masked(text))
 
 
 def _facts(recipe: Recipe) -> Facts:

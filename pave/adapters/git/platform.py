@@ -16,9 +16,9 @@ from typing import Any
 import pygit2
 
 from pave.adapters.git import merging
-from pave.adapters.git.lock import locked
 from pave.adapters.git.objects import MAIN, Edits, find_commit, init_repository, open_repository, signature, write_tree
 from pave.adapters.git.tree import GitTree
+from pave.adapters.lock import locked
 from pave.apply.retry import Moved, Transient
 from pave.model.diagnostics import Unknown, error
 from pave.model.tree import Tree

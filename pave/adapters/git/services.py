@@ -18,11 +18,11 @@ import pygit2
 
 from pave.adapters.git import merging
 from pave.adapters.git.export import Limits, export
-from pave.adapters.git.lock import locked
 from pave.adapters.git.objects import MAIN, find_commit, init_repository, open_repository, signature, write_tree
 from pave.adapters.git.platform import as_commit, sync_folder
 from pave.adapters.git.remote import GitProgram, check_url
 from pave.adapters.git.tree import GitTree
+from pave.adapters.lock import locked
 from pave.apply.retry import Moved
 from pave.model.diagnostics import Conflict, Refused, Unknown, error
 from pave.model.names import check_name

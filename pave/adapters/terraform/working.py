@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from pave.apply.retry import Cancelled
 from pave.model.diagnostics import Refused, error
@@ -42,19 +43,16 @@ class WorkingCopies:
     def open(self, stack: Address, cancel: Cancel) -> Iterator[WorkingCopy]:
         """A stack's copy, for the caller alone. Waits for whoever has it. Raises `Cancelled`."""
         path = self._path(stack)
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         locked = path.with_name(f".{path.name}.lock")
-        with locked.open("w") as handle:
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if cancel():
-                        raise Cancelled(error("Stopped before Terraform began", address=str(stack))) from None
-                    time.sleep(_WAIT_SECONDS)
+        while True:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            yield WorkingCopy(path, self._module_files)
+            with locked.open("w") as handle:
+                _wait_for(handle, stack, cancel)
+                if not _is(handle, locked):
+                    continue  # it went with the copy: somebody forgot the stack meanwhile
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                yield WorkingCopy(path, self._module_files)
+                return
 
     def forget(self, stack: Address) -> None:
         """Ensure that a stack has no copy."""
@@ -62,9 +60,31 @@ class WorkingCopies:
             return
         with self.open(stack, lambda: False) as copy:
             shutil.rmtree(copy.path)
+            copy.path.with_name(f".{copy.path.name}.lock").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # other stacks of the environment are there
+            self._path(stack).parent.rmdir()
 
     def _path(self, stack: Address) -> Path:
         return self._folder / stack.environment / stack.component
+
+
+def _wait_for(handle: IO[str], stack: Address, cancel: Cancel) -> None:
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if cancel():
+                raise Cancelled(error("Stopped before Terraform began", address=str(stack))) from None
+            time.sleep(_WAIT_SECONDS)
+        else:
+            return
+
+
+def _is(handle: IO[str], path: Path) -> bool:
+    try:
+        return os.fstat(handle.fileno()).st_ino == path.stat().st_ino
+    except FileNotFoundError:
+        return False
 
 
 class WorkingCopy:

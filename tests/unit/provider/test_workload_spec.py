@@ -5,7 +5,8 @@ import json
 import pytest
 
 from pave.model.diagnostics import Refused
-from pave.provider.workload_spec import WorkloadSpec, masked, quantity
+from pave.observe.masking import masked
+from pave.provider.workload_spec import WorkloadSpec, quantity
 
 CONTAINER = {"name": "web", "image": "", "variables": {"DATABASE_URL": "postgresql://a:p4ssw0rd!@db/x", "MODE": "fast"}}
 

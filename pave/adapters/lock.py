@@ -15,7 +15,7 @@ def locked(path: Path) -> Iterator[None]:
 
     The file stays. Whoever removes it does so while holding it, and the others take the new one.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
