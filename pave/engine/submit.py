@@ -21,7 +21,7 @@ from pave.engine.world import World
 from pave.model.diagnostics import Conflict, Diagnostic, Forbidden, Refused, error
 from pave.model.names import check_name
 from pave.plan.wanted import owner_of
-from pave.request.access import PLATFORM_REPOSITORY, refusal, refusal_of_paths, standing
+from pave.request.access import PLATFORM_REPOSITORY, refusal, refusal_of_entities, refusal_of_paths, standing
 from pave.request.intent import (
     AddResource,
     AddResources,
@@ -119,7 +119,10 @@ def check(world: World, request: Request) -> Candidate | None:
     refused = refusal(who, intent, owner, snapshot.environments)
     if refused is None and isinstance(intent, MergeChange) and intent.repository == PLATFORM_REPOSITORY:
         edits = world.platform.merge_edits(intent.commit)
-        refused = refusal_of_paths(who, tuple(edits), owner, snapshot.environments)
+        written = world.snapshots.with_edits(snapshot, edits).entities.items()
+        refused = refusal_of_paths(who, tuple(edits), owner, snapshot.environments) or refusal_of_entities(
+            who, [ref for ref, one in written if one.source.file in edits], owner
+        )
     if refused is not None:
         raise Forbidden(refused)
     if isinstance(intent, CreateComponent | ImportComponent | Deploy):

@@ -145,6 +145,21 @@ def refusal_of_paths(
     return None
 
 
+def refusal_of_entities(who: Standing, refs: Collection[Ref], owner_of: Owner) -> Diagnostic | None:
+    """Why `who` may not write these entities, whatever file they stand in, or None.
+
+    Who is in which team, and what is whose, decides about rights: people and teams are for the platform's own team
+    alone, and what belongs to another team is not claimed from a file of one's own.
+    """
+    if who.is_platform:
+        return None
+    people = sorted(str(one) for one in refs if one.kind in ("user", "group"))
+    if people:
+        return _unless(False, who, f"change who is in {', '.join(people)}", {PLATFORM})  # noqa: FBT003 — see _unless
+    claimed = (one for one in sorted(refs) if one.kind in ("component", "location"))
+    return next((problem for one in claimed if (problem := _owned(who, one.name, owner_of)) is not None), None)
+
+
 def _owner_of_path(path: str, owner_of: Owner, environments: Mapping[str, Environment]) -> Ref | None:
     folder, _, rest = path.partition("/")
     name = rest.rpartition("/")[2].removesuffix(".yaml")
