@@ -52,7 +52,11 @@ def branch_moved(
     change, new = world.changes.open(wanted)
     world.events.emit("change.opened" if new else "change.updated", f"change/{change.id}", actor=str(actor), head=head)
     yield Said(f"Change request {change.id}: {change.title}")
-    run = check(world, change, actor)
+    try:
+        run = check(world, change, actor)
+    except Refused as refused:
+        yield Said(f"It is not checked: {refused}")
+        return
     yield Said(f"Checking {head[:7]}, follow: {world.link(run)}", run)
 
 

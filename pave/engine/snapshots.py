@@ -23,6 +23,8 @@ from pave.model.tree import Tree
 from pave.model.workload import Workload
 from pave.ports import PlatformRepository, Repositories
 
+_BY_FOLDER = ("modules/", "templates/")
+
 
 class Overlay:
     """A tree with edits on top: bytes replace a file, None takes it away."""
@@ -86,8 +88,12 @@ class Snapshots:
         """What it would say with `edits` on top of `base`."""
         if not edits:
             return base
+        # What is fetched by the id of its folder needs an id that Git has.
+        whole = any(path.startswith(_BY_FOLDER) for path in edits)
+        below = self._platform.tree(base.commit)
+        tree = self._platform.laid(base.commit, edits) if whole else Overlay(below, edits)
         with self._lock:
-            return read_snapshot(Overlay(self._platform.tree(base.commit), edits), base.commit, self._parsed)
+            return read_snapshot(tree, base.commit, self._parsed)
 
     def changes(self, base: Snapshot, edits: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
         """Those of `edits` that differ from what `base` says already."""

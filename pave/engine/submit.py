@@ -123,6 +123,10 @@ def check(world: World, request: Request) -> Candidate | None:
         refused = refusal_of_paths(who, tuple(edits), owner, snapshot.environments) or refusal_of_entities(
             who, [ref for ref, one in written if one.source.file in edits], owner
         )
+    if refused is None and isinstance(intent, CheckChange) and intent.repository == PLATFORM_REPOSITORY:
+        # To plan with a module is to run what it brings: that is not for whoever may push a branch.
+        programs = [path for path in _paths(world, intent.commit) if path.startswith(("modules/", "templates/"))]
+        refused = refusal_of_paths(who, programs, owner, snapshot.environments)
     if refused is not None:
         raise Forbidden(refused)
     if isinstance(intent, CreateComponent | ImportComponent | Deploy):
@@ -135,6 +139,14 @@ def check(world: World, request: Request) -> Candidate | None:
     for stack in found.stacks:
         resolve(world, found.snapshot, stack)
     return found
+
+
+def _paths(world: World, commit: str) -> tuple[str, ...]:
+    """What a branch of the platform repository would change; a conflict is said by the run."""
+    try:
+        return tuple(world.platform.merge_edits(commit))
+    except Conflict:
+        return ()
 
 
 def _check_names(intent: Intent) -> None:

@@ -47,6 +47,9 @@ class PlatformRepository(Protocol):
     def last_changes(self, paths: Collection[str], commit: str = "") -> Mapping[str, str]:
         """For each path the newest commit, up to `commit` or the head, that changed it."""
 
+    def laid(self, base: str, edits: Mapping[str, bytes | None]) -> Tree:
+        """The files of `base` with `edits` on top, with the ids that a commit would give them; nothing refers to it."""
+
     def branches(self) -> Mapping[str, str]:
         """The commit of each branch."""
 

@@ -91,6 +91,18 @@ def test_what_a_guardrail_denies_waits_and_touches_nothing(visitor: Visitor, the
     assert there.databases("prod/ledger/db")
 
 
+def test_a_changed_module_is_planned_for_every_stack_that_it_serves(visitor: Visitor, there: Platform) -> None:
+    begin(visitor, "module")
+    path = visitor.folder / "platform/modules/local-postgres/main.tf"
+    text = path.read_text().replace('variable "size" {', 'variable "note" {\n  default = ""\n}\n\nvariable "size" {', 1)
+    visitor.commit("platform", "modules/local-postgres/main.tf", text)
+    run = there.ended(visitor.run_of(visitor.push("platform", "module")))
+    assert run["state"] == "succeeded", run
+    assert sorted(run["plan"]["stacks"]) == ["dev/ledger", "prod/ledger"]
+    assert run["plan"]["changes"] == [], "another variable changes nothing that is there"
+    assert there.ended(run["result"]["next"])["state"] == "succeeded"
+
+
 def test_a_broken_file_is_said_with_its_line(visitor: Visitor, there: Platform) -> None:
     begin(visitor, "broken")
     visitor.commit(
@@ -101,7 +113,7 @@ def test_a_broken_file_is_said_with_its_line(visitor: Visitor, there: Platform) 
     run = there.ended(visitor.run_of(visitor.push("platform", "broken")))
     assert run["state"] == "failed"
     assert (run["error"]["file"], run["error"]["line"]) == ("environments/dev2.yaml", 5)
-    closed = there.ask("POST", "/changes/platform/3/close", {})
+    closed = there.ask("POST", "/changes/platform/4/close", {})
     assert closed.json()["state"] == "closed"
 
 
@@ -115,10 +127,35 @@ def test_two_changes_of_one_file_conflict_and_name_it(visitor: Visitor, there: P
     there.ended(there.ended(first)["result"]["next"])
     there.ended(second)
     there.settle()
-    states = {there.get(f"/changes/platform/{number}")["state"] for number in (4, 5)}
+    states = {there.get(f"/changes/platform/{number}")["state"] for number in (5, 6)}
     assert states == {"merged", "open"}
-    left = next(number for number in (4, 5) if there.get(f"/changes/platform/{number}")["state"] == "open")
+    left = next(number for number in (5, 6) if there.get(f"/changes/platform/{number}")["state"] == "open")
     assert there.get(f"/changes/platform/{left}")["conflict"] == "Both sides changed deployments/dev/ledger.yaml"
+
+
+def test_whoever_is_not_of_the_platforms_team_runs_no_module_by_pushing_a_branch(
+    visitor: Visitor, there: Platform
+) -> None:
+    from pave.adapters.postgres import database  # noqa: PLC0415 — a token for somebody else: there is no command yet
+    from pave.adapters.postgres.credentials import PostgresCredentials  # noqa: PLC0415
+    from pave.model.names import Ref  # noqa: PLC0415
+
+    record = there.record("control", "control")
+    url = f"postgresql://pave:{record['password']}@127.0.0.1:{record['port']}/pave"
+    records = database.connect(url, size=1)
+    scopes = ["catalog:read", "component:write"]
+    token = PostgresCredentials(records).issue("token", Ref.parse("user:default/sam"), scopes, 600)
+    records.dispose()
+    begin(visitor, "theirs")
+    visitor.commit("platform", "modules/local-queue/extra.tf", 'variable "extra" {\n  default = ""\n}\n')
+    sam = Visitor(there, visitor.folder, token)
+    said = sam.push("platform", "theirs")
+    assert "user:sam may not change modules/local-queue/extra.tf" in said
+    (change,) = [one for one in there.get("/changes")["changes"] if one["branch"] == "theirs"]
+    assert (change["author"], change["run"]) == ("user:default/sam", "")
+    asked = there.ended(there.asked("POST", f"/changes/{change['id']}/check", {}))
+    assert asked["state"] == "succeeded", "the platform's own team may look"
+    assert there.get(f"/changes/{change['id']}")["state"] == "open", "its author may not merge it"
 
 
 def test_a_push_whose_end_nobody_saw_is_found(visitor: Visitor, there: Platform) -> None:

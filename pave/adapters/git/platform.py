@@ -114,6 +114,12 @@ class GitPlatformRepository:
         self._changes = (start, found)
         return {path: found[path] for path in paths if path in found}
 
+    def laid(self, base: str, edits: Edits) -> Tree:
+        """The files of `base` with `edits` on top: objects that no branch leads to, until somebody commits the same."""
+        repository = self._open()
+        tree: Any = repository[write_tree(repository, self._commit(repository, base).tree, edits)]
+        return GitTree(repository, tree)
+
     def branches(self) -> Mapping[str, str]:
         """The commit of each branch."""
         return merging.branches(self._open())
