@@ -90,7 +90,8 @@ class Workloads:
                 if not record["revisions"] and not record.get("asleep"):
                     self.site.inventory.remove(WORKLOAD, key)
                 raise
-            arriving = spec.weight < 100 and record["revision"] not in ("", spec.revision)
+            beside = spec.weight < 100 and record["revision"] not in ("", spec.revision)
+            arriving = beside and self._stays(spec.address, record)
             if arriving:
                 record |= {"candidate": spec.revision, "weight": spec.weight}
             else:
@@ -101,6 +102,17 @@ class Workloads:
             self._routes.publish()
             self._retire(key, record)
         return self._state(spec.address, record)
+
+    def _stays(self, address: Address, record: Record) -> bool:
+        """Have the version that was there running beside the one that is coming; whether it does."""
+        path = self._spec(address, record["revision"])
+        revision = record["revisions"].get(record["revision"])
+        if revision is None or not path.is_file():
+            return False
+        spec = WorkloadSpec.read(json.loads(path.read_bytes()))
+        image = Image.of(spec, self.site.artifacts)
+        housing = Housing(spec, image, self.site.volumes, self._folder(address, spec.revision))
+        return not wait(self.site.machine, self._started(housing, revision["ports"]), self.site.start_seconds)
 
     def _rest(self, spec: WorkloadSpec, record: Record) -> WorkloadState:
         """Run nothing: the route stays, and leads to whoever wakes it."""

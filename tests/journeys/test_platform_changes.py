@@ -133,6 +133,32 @@ def test_two_changes_of_one_file_conflict_and_name_it(visitor: Visitor, there: P
     assert there.get(f"/changes/platform/{left}")["conflict"] == "Both sides changed deployments/dev/ledger.yaml"
 
 
+def test_what_is_depended_on_comes_first_and_what_is_missing_is_named(visitor: Visitor, there: Platform) -> None:
+    begin(visitor, "order")
+    for name, needs in (("aaa", "zzz"), ("zzz", "")):
+        entity = OWNED.format(name=name)
+        entity = (
+            entity.replace("owner: payments", f"owner: payments, dependsOn: [component:{needs}]") if needs else entity
+        )
+        visitor.commit("platform", f"catalog/components/{name}.yaml", entity)
+        deployment = DATABASE.format(environment="dev", days=1).replace("ledger", name)
+        visitor.commit("platform", f"deployments/dev/{name}.yaml", deployment)
+    checked = there.ended(visitor.run_of(visitor.push("platform", "order")))
+    merged = there.ended(checked["result"]["next"])
+    assert merged["state"] == "succeeded", merged
+    planned = [line for line in there.get(f"/runs/{merged['id']}/log")["lines"] if line.startswith("Planning")]
+    assert planned == ["Planning dev/zzz", "Planning dev/aaa"]
+    begin(visitor, "lost")
+    text = OWNED.format(name="aaa").replace("owner: payments", "owner: payments, dependsOn: [component:gone]")
+    visitor.commit("platform", "catalog/components/aaa.yaml", text)
+    deployment = DATABASE.format(environment="dev", days=2).replace("ledger", "aaa")
+    visitor.commit("platform", "deployments/dev/aaa.yaml", deployment)
+    checked = there.ended(visitor.run_of(visitor.push("platform", "lost")))
+    failed = there.ended(checked["result"]["next"])
+    assert failed["state"] == "failed"
+    assert failed["error"]["summary"] == "dev/aaa depends on dev/gone, which is not deployed there"
+
+
 def test_whoever_is_not_of_the_platforms_team_runs_no_module_by_pushing_a_branch(
     visitor: Visitor, there: Platform
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from dataclasses import replace
@@ -17,6 +18,7 @@ from pave.observe.health import Status
 from pave.provider.cloud import LocalCloud
 from pave.provider.routes import SLOTS, spread
 from pave.provider.trash import Trash
+from pave.provider.workload_spec import WorkloadSpec
 
 HOST = "orders.dev.localhost"
 STACK = Address.parse("dev/orders")
@@ -79,6 +81,40 @@ def test_a_version_that_does_not_start_leaves_the_share_as_it_was(world):
     with pytest.raises(Exception, match="did not start"):
         world.workloads.ensure(replace(spec("3", args=["app.py", "crash"], command=("/usr/bin/false",)), weight=10))
     assert share(world) == {"1": 90, "2": 10}
+
+
+def test_the_version_before_is_brought_back_where_it_stopped_meanwhile(world):
+    world.workloads.ensure(spec("1"))
+    world.workloads.ensure(replace(spec("2"), weight=50))
+    before = world.inventory.get("workload", str(WORKLOAD))
+    (name,) = before["revisions"][before["revision"]]["programs"]
+    world.machine.stop(name)
+    assert world.workloads.read(WORKLOAD) is None
+    world.workloads.ensure(replace(spec("2"), weight=50))
+    assert world.workloads.read(WORKLOAD) is not None
+    assert share(world, 20) == {"1": 10, "2": 10}
+
+
+def test_a_wake_that_fails_leaves_it_asleep(world):
+    world.workloads.ensure(spec("1"))
+    world.workloads.ensure(replace(spec("1"), asleep=True))
+    with pytest.raises(Exception, match="did not start"):
+        world.workloads.ensure(spec("1", command=("/usr/bin/false",)))
+    assert world.workloads.read(WORKLOAD).asleep
+    world.workloads.ensure(spec("1"))
+    assert world.get(HOST) == (200, "1")
+
+
+@pytest.mark.parametrize("weight", [-1, 101])
+def test_a_share_that_is_none_is_refused(weight):
+    config = {"address": str(WORKLOAD), "containers": [{"name": "web"}], "weight": weight}
+    with pytest.raises(Refused, match="0 to 100"):
+        WorkloadSpec.read(config)
+
+
+def test_what_is_kept_of_a_version_is_all_of_it(world):
+    whole = spec("1", variables={"A": "b"}, memory_bytes=512 * 1024**2, ready_path="/", scale=2)
+    assert WorkloadSpec.read(json.loads(whole.as_data())) == whole
 
 
 def test_no_request_is_lost_while_versions_come_and_go(world):
