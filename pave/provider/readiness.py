@@ -20,7 +20,7 @@ from pave.provider.servers.ports import LOOPBACK
 _ENDED = ("backoff", "exited", "fatal")
 _STAYS_UP_SECONDS = 1.0
 _ASK_SECONDS = 5.0
-_PAUSES = (0.02, 0.25)
+_PAUSES = (0.02, 0.1)
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,34 @@ def test_a_conflict_names_the_file(visitor: Visitor, there: Platform) -> None:
     wait_for(lambda: there.status("preview-orders-2/orders") is None, "the end of the preview", there)
 
 
+def test_a_preview_is_seeded_once_and_goes_when_its_time_is_over(visitor: Visitor, there: Platform) -> None:
+    pattern = there.file("environments/preview.yaml") or ""
+    there.commit({"environments/preview.yaml": f"{pattern}  seed: python -c \"print('seeded', 6 * 7)\"\n"})
+    visitor.git("checkout", "--quiet", "-b", "seeded", at="orders")
+    greeting(visitor, "curtsy")
+    run = there.ended(visitor.run_of(visitor.push("orders", "seeded")))
+    assert run["state"] == "succeeded", run
+    assert "seeded 42" in there.get(f"/runs/{run['id']}/log")["lines"]
+    greeting(visitor, "kneel")
+    again = there.ended(visitor.run_of(visitor.push("orders", "seeded")))
+    assert steps_of(again)["seed"] == "skipped"
+    name = "preview-orders-3"
+    text = there.file(f"environments/{name}.yaml") or ""
+    until = re.search(r"until: '?(\S+?)'?\n", text)
+    assert until
+    more = there.done("POST", f"/environments/{name}/extend", {"by": "2d"})
+    assert more["state"] == "succeeded"
+    longer = there.file(f"environments/{name}.yaml") or ""
+    assert until[1] not in longer
+    over = re.sub(r"until: .*", "until: '2026-01-01T00:00:00Z'", longer)
+    there.commit({f"environments/{name}.yaml": over, "environments/preview.yaml": pattern})
+    wait_for(lambda: there.file(f"environments/{name}.yaml") is None, "the end of the preview", there)
+    wait_for(lambda: there.status(f"{name}/orders") is None, "the end of its stack", there)
+    assert there.get("/changes/orders/3")["state"] == "open"
+    assert there.ask("POST", "/changes/orders/3/close", {}).json()["state"] == "closed"
+    visitor.git("checkout", "--quiet", "main", at="orders")
+
+
 def test_the_same_digest_goes_to_production(visitor: Visitor, there: Platform) -> None:
     commit = str((there.status("dev/orders") or {})["commit"])
     assert places(there, commit)["prod"]["reason"] == "it has to be live in staging first"
