@@ -333,9 +333,10 @@ class Platform:
 
     def check(self) -> None:
         """What must hold whenever nothing is under way: no run, job, lock or half-made thing is left."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60  # a promotion may become due while nobody asks for anything
         while jobs := self.control("SELECT id, status, queueing_lock, lock FROM procrastinate_jobs"):
             assert time.monotonic() < deadline, jobs  # a job goes a moment after its run has ended
+            self.settle(60)
             time.sleep(0.1)
         assert self.open_runs() == []
         assert self.control("SELECT stack, holder FROM terraform_locks") == []
