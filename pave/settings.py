@@ -53,6 +53,13 @@ class Settings:
     node: str = field(
         default="", metadata={"about": "Folder with node and npm; empty: the machine's, then the bundled one"}
     )
+    container_engine: str = field(
+        default="",
+        metadata={"about": "docker or podman, for repositories with a Dockerfile; empty: the machine's; none: none"},
+    )
+    build_network: str = field(
+        default="", metadata={"about": "The engine's network that a Dockerfile's steps see; empty: the engine's own"}
+    )
     git: str = field(default="", metadata={"about": "The git program; empty: the machine's"})
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 

@@ -39,8 +39,14 @@ def main() -> None:
         _become(options["uid"], options["gid"])
     if _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "the kernel does not let go of privileges")
+    alone = bool(options.get("alone"))
+    if options.get("root") or (options.get("processes") and not alone):
+        alone = _own_users() or alone
+    if options.get("root"):
+        _enter(options["root"])
     if options.get("processes"):
-        _limit_processes(options["processes"], alone=bool(options.get("alone")))
+        # Linux counts processes per user and user namespace: a namespace of its own makes the limit its own.
+        _limit(resource.RLIMIT_NPROC, options["processes"] + (0 if alone else _OF_OTHERS))
     os.umask(0o022)
     os.chdir(options["directory"])
     if not handed["stdin"]:
@@ -86,15 +92,21 @@ def _become(uid: int, gid: int) -> None:
     _libc.prctl(_SET_DUMPABLE, 1, 0, 0, 0)  # changing users made our own /proc/self root's
 
 
-def _limit_processes(most: int, *, alone: bool) -> None:
-    """Linux counts processes per user and user namespace: a namespace of its own makes the limit its own."""
+def _own_users() -> bool:
+    """Take a user namespace of one's own, which gives rights to nothing but itself; whether this machine allows it."""
     uid, gid = os.getuid(), os.getgid()
-    if not alone and _libc.unshare(_NEW_USER_NAMESPACE) == 0:
-        for file, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
-            with open(f"/proc/self/{file}", "w") as maps:  # noqa: PTH123 — pathlib would double the time to start
-                maps.write(line)
-        alone = True
-    _limit(resource.RLIMIT_NPROC, most if alone else most + _OF_OTHERS)
+    if _libc.unshare(_NEW_USER_NAMESPACE) != 0:
+        return False
+    for file, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        with open(f"/proc/self/{file}", "w") as maps:  # noqa: PTH123 — pathlib would double the time to start
+            maps.write(line)
+    return True
+
+
+def _enter(root: str) -> None:
+    """Make a foreign root the root. The right to do so comes with the user namespace and ends with the command."""
+    os.chroot(root)
+    os.chdir("/")
 
 
 if __name__ == "__main__":

@@ -99,6 +99,18 @@ def sandbox_level(bwrap: str, run_as: str) -> dict[str, str]:
     }
 
 
+def container_engine(given: str, data: Path) -> Found:
+    """The engine that builds Dockerfiles, asked whether it runs."""
+    from pave.adapters.build.images import Engine  # noqa: PLC0415 — starts a process to find out
+
+    found = Engine.found(given, "", os.environ, data)
+    base = Found("docker, podman", "builds Dockerfiles", needed=False)
+    if isinstance(found, str):
+        return replace(base, problem=f"{found}: what has a Dockerfile is built from its source")
+    name, _, number = found.name.partition(" ")
+    return replace(base, name=name, origin="setting" if given else "system", path=found.program, version=number)
+
+
 def _look(wanted: Wanted, given: str) -> Found:
     base = Found(wanted.name, wanted.purpose, wanted.needed)
     if given:

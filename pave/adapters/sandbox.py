@@ -1,7 +1,8 @@
 """The sandbox: bubblewrap around everything that is not Pave's own code.
 
 A confined command sees the system's programs read-only, a private /tmp and home, its own processes, and the
-mounts it was given; it holds no capability and can gain none. Where Pave is root the command runs as the
+mounts it was given; it holds no capability and can gain none. With a foreign root (a container image) it sees that
+instead of the system's programs. Where Pave is root the command runs as the
 unprivileged user, and no path of Pave's needs to be open to that user. What the machine offers is probed once
 and named: `full`; `partial`, where it sees the numbers of other processes in /proc (it cannot touch them);
 `none`, where only trusted commands run at all.
@@ -21,8 +22,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from pave.adapters.roots import layout, resolved
 from pave.adapters.subprocesses import Command, Result, find, run
 from pave.apply.retry import Cancelled, Terminal
 from pave.model.diagnostics import Refused, error
@@ -34,6 +36,8 @@ HOME = "/home"
 ENTER = "/run/pave/enter.py"
 """Where the script that enters the sandbox lies inside; its presence in an argv says that it is confined."""
 
+_ROOT = "/run/image"
+"""Where a foreign root lies before the script makes it the root."""
 _ENTER_HERE = Path(__file__).with_name("enter.py")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _ETC = (
@@ -42,6 +46,8 @@ _ETC = (
     "pki/tls/certs", "pki/tls/openssl.cnf", "protocols", "resolv.conf", "services", "ssl/cert.pem", "ssl/certs",
     "ssl/openssl.cnf", "timezone",
 )  # fmt: skip
+_PRIVATE = ("/tmp", "/var/tmp", "/run")  # noqa: S108 — what an image finds writable
+_SHARED = "/dev/shm"  # noqa: S108 — a private one
 _PROTECTED = (*_SYSTEM, "/proc", "/dev", "/sys", str(Path(ENTER).parent), "/etc/ld.so.preload", "/etc/ld.so.cache")
 _MACHINE_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 
@@ -124,7 +130,8 @@ class Sandbox:
 
     def environment(self, confinement: Confinement) -> dict[str, str]:
         """The environment that the command gets: what it was given, and what everyone needs."""
-        return {"PATH": _MACHINE_ENVIRONMENT["PATH"], "HOME": HOME, "LANG": "C.UTF-8", **confinement.environment}
+        home = "/tmp" if confinement.root else HOME  # noqa: S108 — the private one
+        return {"PATH": _MACHINE_ENVIRONMENT["PATH"], "HOME": home, "LANG": "C.UTF-8", **confinement.environment}
 
     def give(self, path: Path) -> None:
         """Hand a file, or a folder with all that is in it, to the user that commands run as; links stay unfollowed."""
@@ -143,6 +150,7 @@ class Sandbox:
             "processes": confinement.processes,
             "file": confinement.file_bytes,
             "alone": self.user is None and self.level != "none",
+            "root": _ROOT if confinement.root else "",
         }
         return {"directory": confinement.directory, **identity, **{key: it for key, it in limits.items() if it}}
 
@@ -161,10 +169,12 @@ class Sandbox:
     def _places(self, confinement: Confinement) -> list[str]:
         size = str(confinement.scratch_bytes)
         made: set[Path] = set()
-        options = [*_system(), *self._etc_options(made)]
-        options += ["--proc", "/proc"] if self.level == "full" else ["--ro-bind", "/proc", "/proc"]
-        options += ["--dev", "/dev"]
-        for place in ("/dev/shm", "/tmp", "/var/tmp", HOME):  # noqa: S108 — private ones
+        options = [*_system(), *self._etc_options(made), *self._kernel()]
+        if confinement.root:
+            for mount in (*interpreter_mounts(), Mount(_ENTER_HERE, ENTER)):
+                options += [*_parents(mount.inside, made), "--ro-bind", str(mount.host), mount.inside]
+            return [*options, *_parents(f"{_ROOT}/any", made), *self._foreign(confinement.root, confinement)]
+        for place in (_SHARED, "/tmp", "/var/tmp", HOME):  # noqa: S108 — private ones
             options += [*_parents(place, made), "--perms", "1777", "--size", size, "--tmpfs", place]
         given = [(mount, "--ro-bind") for mount in confinement.read if mount not in interpreter_mounts()]
         given += [(mount, "--bind") for mount in confinement.write]
@@ -175,6 +185,28 @@ class Sandbox:
             if not (_in_system(Path(mount.inside)) and str(mount.host) == mount.inside):
                 options += [*_parents(mount.inside, made), how, str(mount.host), mount.inside]
         return options
+
+    def _kernel(self, root: str = "") -> list[str]:
+        options = ["--proc", f"{root}/proc"] if self.level == "full" else ["--ro-bind", "/proc", f"{root}/proc"]
+        return [*options, "--dev", f"{root}/dev"]
+
+    def _foreign(self, root: Path, confinement: Confinement) -> list[str]:
+        """The root of an image and what is mounted into it; every place is known to hold no link on its way."""
+        places = [
+            (resolved(root, one), ["--perms", "1777", "--size", str(confinement.scratch_bytes), "--tmpfs"])
+            for one in _PRIVATE
+        ]
+        machine = [Mount(Path(one), one) for one in ("/etc/hosts", "/etc/resolv.conf") if Path(one).exists()]
+        mounts = [(one, "--ro-bind") for one in (*machine, *confinement.read)]
+        mounts += [(one, "--bind") for one in confinement.write]
+        places += [(resolved(root, one.inside), [how, str(one.host)]) for one, how in mounts]
+        _check_foreign([place for place, _ in places])
+        folders = {place: not options[-1].startswith("/") or Path(options[-1]).is_dir() for place, options in places}
+        kernel = {PurePosixPath("/proc"): True, PurePosixPath("/dev"): True}
+        found = [*layout(root, _ROOT, {**kernel, **folders}), *self._kernel(_ROOT)]
+        for place, options in sorted(places, key=lambda pair: len(pair[0].parts)):
+            found += [*options, f"{_ROOT}{place}"]
+        return [*found, "--perms", "1777", "--size", str(confinement.scratch_bytes), "--tmpfs", f"{_ROOT}{_SHARED}"]
 
     def _etc_options(self, made: set[Path]) -> list[str]:
         options = []
@@ -290,6 +322,15 @@ def _check_places(mounts: Sequence[Mount]) -> None:
                         remedy="Choose another place, such as /data.",
                     )
                 )
+
+
+def _check_foreign(places: Sequence[PurePosixPath]) -> None:
+    """Refuse a mount over what the kernel shows."""
+    for place in places:
+        if place == PurePosixPath("/") or place.parts[1] in ("proc", "dev", "sys"):
+            raise Refused(
+                error(f"{place} cannot be mounted into a sandbox", remedy="Choose another place, such as /data.")
+            )
 
 
 def _user(name: str) -> tuple[int, int]:

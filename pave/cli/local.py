@@ -88,7 +88,7 @@ def doctor(
     with refusals():
         settings = Settings.load({"data": _data(session)})
         given = {name: str(getattr(settings, name)) for name in programs.SETTINGS}
-        found = programs.survey(given)
+        found = [*programs.survey(given), programs.container_engine(settings.container_engine, settings.data)]
         sandbox = programs.sandbox_level(str(settings.bwrap), settings.run_as)
     if as_json:
         render.as_json({"programs": [one.as_data() for one in found], "sandbox": sandbox})

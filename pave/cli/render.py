@@ -233,6 +233,7 @@ def _stack(view: StackView) -> RenderableType:
         "owner": view.owner,
         "commit": Text(f"{view.commit[:12]}  {ago(view.applied_at, now)}".strip()),
         "repository": view.repository,
+        "built": f"{view.artifact[:19]}  {view.built_with}".strip(),
         "phase": "" if view.phase == "live" else view.phase,
         "pinned": view.pin or "",
         "run": view.run,

@@ -75,6 +75,10 @@ class StackView(BaseModel):
     owner: str = Field("", description="Who answers for it, as an entity reference.")
     repository: str = ""
     commit: str = Field("", description="The commit that is live.")
+    artifact: str = Field("", description="The digest of what runs.")
+    built_with: str = Field(
+        "", description="What made it; and why not its Dockerfile, where it has one that is unused."
+    )
     urls: dict[str, str] = Field(default_factory=dict, description="Where it answers, by route.")
     resources: list[ResourceView] = Field(default_factory=list)
     pin: str | None = Field(None, description="The reason for which automatic deployment waits.")

@@ -122,8 +122,10 @@ def _entry_point(tree: Tree, language: str, findings: Findings) -> str:
         found = _node_start(tree)
     else:
         found = next((one for one in _LANGUAGES["static"] if _has(tree, one)), "")
+    if not found and _has(tree, "Dockerfile"):
+        return "Dockerfile"  # it says how its image is started
     if not found:
-        findings.add(_unknown(tree, language))
+        findings.add(_unknown(language))
     return found
 
 
@@ -144,24 +146,17 @@ def _package(tree: Tree) -> dict[str, Any]:
     return package if isinstance(package, dict) else {}
 
 
-def _unknown(tree: Tree, language: str) -> Diagnostic:
+def _unknown(language: str) -> Diagnostic:
     if language:
         return error(
             f"nothing says how to start this {language} program",
             remedy="Add a Procfile with a line such as `web: python app.py`, or a score.yaml.",
             source=Source("Procfile"),
         )
-    if _has(tree, "Dockerfile"):
-        return error(
-            "a Dockerfile alone cannot be run here: Pave builds no images on this machine",
-            detail="It builds Python, Node and static sites itself, and runs images that are already built.",
-            remedy="Add a Procfile beside requirements.txt, pyproject.toml or package.json, "
-            "or a score.yaml that names a built image.",
-            source=Source("Dockerfile"),
-        )
     return error(
         "nothing in this repository says what to run",
-        detail="Looked for score.yaml, Procfile, package.json, requirements.txt, pyproject.toml and index.html.",
+        detail="Looked for score.yaml, Procfile, Dockerfile, package.json, requirements.txt, pyproject.toml, "
+        "index.html.",
         remedy="Add a score.yaml, or a Procfile with a line such as `web: python app.py`.",
     )
 

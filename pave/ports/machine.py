@@ -88,7 +88,8 @@ class Confinement:
 
     `directory` is a path inside. Limits are bytes, processes (threads count) and seconds of wall time; 0 means
     none. `scratch_bytes` is the room in its private /tmp and home. `trusted` may also run where the machine
-    offers no confinement; anything else is refused there.
+    offers no confinement; anything else is refused there. With a `root`, a folder with a whole root file system,
+    that takes the place of the system's programs, read-only; `directory` and the mounts are places in it.
     """
 
     argv: tuple[str, ...]
@@ -103,6 +104,7 @@ class Confinement:
     scratch_bytes: int = 512 * 1024 * 1024
     seconds: float = 0.0
     trusted: bool = False
+    root: Path | None = None
 
 
 class Outcome(Protocol):

@@ -15,10 +15,11 @@ from pave.ports.effects import Cancel, Report
 
 @dataclass(frozen=True)
 class Artifact:
-    """An immutable build result, mounted at `/app`. `digest` is `sha256:…` over its files, processes and environment.
+    """An immutable build result. `digest` is `sha256:…` over its files, processes and environment.
 
     `processes` maps a process to its command; `environment` is what every process gets; `mounts` are folders
     of this machine that they need read-only at the same place (an interpreter that is not below `/usr`).
+    It is mounted at `/app`; one with a `directory` is a whole root file system, in which they start there.
     """
 
     digest: str
@@ -28,6 +29,7 @@ class Artifact:
     environment: Mapping[str, str] = field(default_factory=dict)
     built_with: str = ""
     mounts: Sequence[str] = ()
+    directory: str = ""
 
 
 class Builder(Protocol):

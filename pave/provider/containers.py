@@ -1,7 +1,7 @@
 """A container as a confined command: what it sees, what it is told, what it may use.
 
-The artifact is at /app, home and /tmp are its own, PORT says where to listen. Files with secrets in them lie in a
-folder that only Pave can enter and are mounted one by one.
+The artifact is at /app, or is all that it sees; home and /tmp are its own, PORT says where to listen. Files with
+secrets in them lie in a folder that only Pave can enter and are mounted one by one.
 """
 
 from __future__ import annotations
@@ -70,7 +70,12 @@ class Image:
         return cls(found, artifacts.path(spec.artifact))
 
     def argv(self, spec: WorkloadSpec, container: ContainerSpec) -> tuple[str, ...]:
-        """The container's command, or the artifact's process of that name, `web`, or its only one."""
+        """The container's command, or the artifact's process of that name, `web`, or its only one.
+
+        Arguments alone follow an image's entrypoint, in place of its own arguments, as container engines have it.
+        """
+        if self.is_root and container.args and not container.command:
+            return (*self.artifact.processes.get("entrypoint", ()), *container.args)
         processes = {name: argv for name, argv in self.artifact.processes.items() if name != "release"}
         only = next(iter(processes)) if len(processes) == 1 else ""
         name = next((one for one in (container.name, "web", only) if one in processes), "")
@@ -86,6 +91,11 @@ class Image:
                 )
             )
         return (*command, *container.args)
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it is a whole root file system and not an application at `/app`."""
+        return bool(self.artifact.directory)
 
     @property
     def release(self) -> tuple[str, ...]:
@@ -125,7 +135,8 @@ class Housing:
         asked = container.memory_bytes
         return Confinement(
             argv=tuple(argv),
-            directory=APP,
+            directory=self.image.artifact.directory or APP,
+            root=self.image.files if self.image.is_root else None,
             environment=self._environment(container, ports),
             read=read,
             write=write,
@@ -143,7 +154,8 @@ class Housing:
         return {**self.image.artifact.environment, **container.variables, **named, **first}
 
     def _mounts(self, container: ContainerSpec) -> tuple[tuple[Mount, ...], tuple[Mount, ...]]:
-        read = [Mount(self.image.files, APP), *(Mount(Path(one), one) for one in self.image.artifact.mounts)]
+        read = [] if self.image.is_root else [Mount(self.image.files, APP)]
+        read += [Mount(Path(one), one) for one in self.image.artifact.mounts]
         read += [Mount(self._file(container, at, file), file.target) for at, file in enumerate(container.files)]
         write: list[Mount] = []
         for volume in container.volumes:

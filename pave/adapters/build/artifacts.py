@@ -23,17 +23,22 @@ from pave.model.diagnostics import Refused, error
 from pave.ports import Artifact
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
-_LARGEST = 4_000_000_000
+LARGEST = 4_000_000_000
+"""Bytes that one artifact may have."""
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Part:
-    """A folder that becomes part of an artifact, below `at`. A `shared` one is linked, not copied: nobody writes it."""
+    """A folder that becomes part of an artifact, below `at`. A `shared` one is linked, not copied: nobody writes it.
+
+    Links must stay inside, but in a whole root file system, where `links` are "any": it is only ever seen as a root.
+    """
 
     folder: Path
     at: str = ""
     shared: bool = False
+    links: str = "inside"
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class Facts:
     environment: Mapping[str, str] = field(default_factory=dict)
     mounts: Sequence[str] = ()
     built_with: str = ""
+    directory: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class ArtifactStore:
         """
         found = {path: one for part in parts for path, one in _walk(part)}
         size = sum(one.info.st_size for one in found.values())
-        if size > _LARGEST:
+        if size > LARGEST:
             raise _too_large(size)
         copied = sum(one.info.st_size for one in found.values() if not one.shared)
         existing = next(one for one in (self._root, *self._root.parents) if one.exists())
@@ -125,7 +131,9 @@ class ArtifactStore:
         if f"sha256:{hashlib.sha256(manifest).hexdigest()}" != digest:
             return ("manifest",)
         told = set(manifest.decode().splitlines()[1:])
-        seen = {str(_entry(one, path)): path for path, one in _walk(Part(files))}
+        artifact = self.find(digest)
+        links = "any" if artifact is not None and artifact.directory else "inside"
+        seen = {str(_entry(one, path)): path for path, one in _walk(Part(files, links=links))}
         missing = {json.loads(line.split(" ", 2)[2]) for line in told - seen.keys()}
         return tuple(sorted(missing | {path for line, path in seen.items() if line not in told}))
 
@@ -152,6 +160,7 @@ class _Found:
     file: Path
     info: os.stat_result
     shared: bool
+    any_link: bool = False
 
 
 def _walk(part: Part) -> Iterator[tuple[str, _Found]]:
@@ -166,7 +175,7 @@ def _walk(part: Part) -> Iterator[tuple[str, _Found]]:
             if stat.S_ISDIR(info.st_mode):
                 pending.append((file, at / name))
             elif stat.S_ISREG(info.st_mode) or stat.S_ISLNK(info.st_mode):
-                yield path, _Found(file, info, part.shared)
+                yield path, _Found(file, info, part.shared, part.links == "any")
             else:
                 raise Refused(
                     error(f"The build made {path}, which is neither a file nor a link", remedy="Have it removed.")
@@ -176,7 +185,8 @@ def _walk(part: Part) -> Iterator[tuple[str, _Found]]:
 def _entry(found: _Found, path: str) -> _Entry:
     if stat.S_ISLNK(found.info.st_mode):
         target = str(found.file.readlink())
-        _check_link(path, target)
+        if not found.any_link:
+            _check_link(path, target)
         return _Entry(path, "link", hashlib.sha256(os.fsencode(target)).hexdigest())
     digest = hashlib.sha256()
     with os.fdopen(os.open(found.file, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
@@ -223,7 +233,9 @@ def _check_link(path: str, target: str) -> None:
 
 
 def _manifest(entries: Sequence[_Entry], facts: Facts) -> bytes:
-    header = {key: value for key, value in _fields(facts).items() if key != "built_with"}
+    header = {
+        key: value for key, value in _fields(facts).items() if key != "built_with" and (value or key != "directory")
+    }
     lines = [json.dumps(header, sort_keys=True), *map(str, entries)]
     return ("\n".join(lines) + "\n").encode()
 
@@ -235,6 +247,7 @@ def _fields(facts: Facts) -> dict[str, Any]:
         "environment": dict(facts.environment),
         "mounts": list(facts.mounts),
         "built_with": facts.built_with,
+        "directory": facts.directory,
     }
 
 
@@ -254,7 +267,7 @@ def _write_durably(path: Path, content: bytes) -> None:
 def _too_large(size: int) -> Refused:
     return Refused(
         error(
-            f"The build made {megabytes(size)}, more than the {megabytes(_LARGEST)} that an artifact may have",
+            f"The build made {megabytes(size)}, more than the {megabytes(LARGEST)} that an artifact may have",
             remedy="Keep data out of the repository and leave away dependencies that are not needed to run.",
         )
     )

@@ -16,12 +16,13 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
 from pave.adapters.build import node, python, static
 from pave.adapters.build.artifacts import ArtifactStore, Facts, Part
+from pave.adapters.build.images import DOCKERFILE, Bakery, Engine
 from pave.adapters.build.interpreters import Interpreter, Wanted, choose, installed_nodes, installed_pythons
 from pave.adapters.build.kitchen import Kitchen, Watch, failed
 from pave.adapters.build.layers import LayerStore
@@ -35,6 +36,19 @@ from pave.model.workload import SOURCE_IMAGE, Workload
 from pave.observe.masking import Masker
 from pave.ports import Artifact, Cancel, Report
 from pave.settings import Settings
+
+BUILD = "pave.dev/build"
+"""An annotation of a workload; `source` leaves its Dockerfile unused."""
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What one build works with: whom it tells, when it is to stop, and a folder of its own."""
+
+    registries: Registries
+    say: Report
+    watch: Watch
+    work: Path
 
 
 class SandboxBuilder:
@@ -64,23 +78,35 @@ class SandboxBuilder:
         with disk_full(self._settings.data), scratch(self._cache / "builds") as work:
             for left in (".git", ".venv", "node_modules", ".pave"):
                 _discard(source / left)
-            recipe = self._recipe(Files(source))
-            _refuse_without_command(workload, recipe)
-            for note in (*registries.notes, *recipe.notes):
-                say(f"warning: {note}")
-            say(f"Building with {recipe.built_with}")
-            kitchen = Kitchen(
-                self._sandbox,
-                self._tools(work, recipe.built_with, recipe.mounts),
-                registries,
-                say,
-                Watch(cancel, work),
-                work,
-            )
-            parts = self._cook(kitchen, recipe, source, work)
-            artifact = self.artifacts.add(parts, _facts(recipe))
+            bench = _Bench(registries, say, Watch(cancel, work), work)
+            engine = self._engine(Files(source), workload)
+            if isinstance(engine, Engine):
+                part, facts = Bakery(engine, self._sandbox, say, bench.watch).bake(source, workload.name, work)
+                _refuse_without_command(workload, facts.processes)
+                artifact = self.artifacts.add([part], facts)
+            else:
+                artifact = self._from_source(source, workload, bench, engine)
         say(f"Stored {artifact.digest} ({megabytes(artifact.size)})")
         return artifact
+
+    def _engine(self, files: Files, workload: Workload) -> Engine | str:
+        """The container engine for a repository that is built with one; else why not, or nothing."""
+        if not files.has(DOCKERFILE) or workload.annotations.get(BUILD) == "source":
+            return ""
+        settings = self._settings
+        return Engine.found(settings.container_engine, settings.build_network, self._environ, settings.data)
+
+    def _from_source(self, source: Path, workload: Workload, bench: _Bench, unused: str) -> Artifact:
+        """Build with a recipe; `unused` says why the Dockerfile is not used."""
+        recipe = self._recipe(Files(source), unused)
+        _refuse_without_command(workload, recipe.processes)
+        for note in (*bench.registries.notes, *recipe.notes):
+            bench.say(f"warning: {note}")
+        bench.say(f"Building with {recipe.built_with}")
+        tools = self._tools(bench.work, recipe.built_with, recipe.mounts)
+        kitchen = Kitchen(self._sandbox, tools, bench.registries, bench.say, bench.watch, bench.work)
+        parts = self._cook(kitchen, recipe, source, bench.work)
+        return self.artifacts.add(parts, _facts(recipe, unused))
 
     def develop(self, source: Path, report: Report, cancel: Cancel) -> Development | None:
         """What the tests of `source` are run with, dependencies for development included; None for other languages.
@@ -137,7 +163,7 @@ class SandboxBuilder:
 
         return uv.find_uv_bin()
 
-    def _recipe(self, files: Files) -> Recipe:
+    def _recipe(self, files: Files, unused: str) -> Recipe:
         if python.applies(files):
             chosen, notes = choose(self.pythons, python.wanted(files))
             made = python.recipe(files, chosen)
@@ -147,8 +173,9 @@ class SandboxBuilder:
         elif static.applies(files):
             made, notes = static.recipe(files, self._own_python()), ()
         else:
-            raise static.nothing_known([one.name for one in files.folder.iterdir()])
-        return replace(made, notes=(*notes, *made.notes))
+            raise static.nothing_known(unused)
+        without = f"The {DOCKERFILE} is not used: {unused}. It is built from its source."
+        return replace(made, notes=(*notes, *made.notes, *([without] if unused else ())))
 
     def _own_python(self) -> Interpreter:
         return choose(self.pythons, Wanted("python"))[0]
@@ -238,14 +265,15 @@ class _Masked:
         self._report(masked(text))
 
 
-def _facts(recipe: Recipe) -> Facts:
-    return Facts(recipe.language, recipe.processes, recipe.environment, recipe.mounts, recipe.built_with)
+def _facts(recipe: Recipe, unused: str) -> Facts:
+    how = f"{recipe.built_with}; without its {DOCKERFILE}: {unused}" if unused else recipe.built_with
+    return Facts(recipe.language, recipe.processes, recipe.environment, recipe.mounts, how)
 
 
-def _refuse_without_command(workload: Workload, recipe: Recipe) -> None:
+def _refuse_without_command(workload: Workload, processes: Mapping[str, Sequence[str]]) -> None:
     for container in workload.containers:
         built = container.image == SOURCE_IMAGE
-        if built and not container.command and not container.args and not recipe.processes:
+        if built and not container.command and not container.args and not processes:
             raise Refused(
                 error(
                     f"Nothing says how to start {workload.name}",

@@ -43,14 +43,16 @@ def served(recipe: Recipe, folders: Sequence[str], python: Interpreter) -> Recip
     )
 
 
-def nothing_known(names: Sequence[str]) -> Refused:
-    """The refusal of a repository that no recipe knows."""
-    dockerfile = " A Dockerfile alone is not built here." if "Dockerfile" in names else ""
+def nothing_known(unused: str) -> Refused:
+    """The refusal of a repository that no recipe knows; `unused` says why its Dockerfile, if it has one, is no help."""
+    dockerfile = f" Its Dockerfile is not built: {unused}." if unused else ""
     return Refused(
         error(
             "This repository cannot be built",
             detail=f"It has no requirements.txt, pyproject.toml, package.json or index.html.{dockerfile}",
-            remedy="Add the file that lists its dependencies, or name a built image in score.yaml.",
+            remedy="Install docker.io (Debian) or podman for its Dockerfile."
+            if unused
+            else "Add the file that lists its dependencies, or a Dockerfile.",
         )
     )
 

@@ -98,6 +98,7 @@ def view(context: Context, record: StackRecord) -> StackView:
     world, stack = context.world, record.address
     deployment = world.snapshots.current().deployments.get(stack)
     health = health_of(world, stack)
+    artifact = world.builder.find(record.artifact) if record.artifact else None
     now = worst(health.values()) if health else Health(Status(record.health), record.reason)
     return StackView(
         address=str(stack),
@@ -109,6 +110,8 @@ def view(context: Context, record: StackRecord) -> StackView:
         owner=record.owner,
         repository=record.repository,
         commit=record.commit,
+        artifact=record.artifact,
+        built_with=artifact.built_with if artifact else "",
         urls=dict(record.urls),
         resources=[
             ResourceView(

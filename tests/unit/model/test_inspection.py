@@ -92,7 +92,6 @@ def test_without_a_procfile_the_usual_entry_points_are_taken(tree_of, files, lan
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"Dockerfile": "FROM x"}, "Dockerfile alone"),
         ({"README.md": "#"}, "nothing in this repository"),
         ({"requirements.txt": "flask"}, "how to start this python program"),
         ({"package.json": '{"scripts": {"test": "x"}}'}, "how to start this node program"),
