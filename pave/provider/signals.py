@@ -1,7 +1,8 @@
 """What the router saw: requests, errors and latencies by version, and when somebody last asked.
 
-Read from the end of the access log of each host, at most a few megabytes, so that it costs the same whatever the log's
-size; a busy minute may be cut to its last part. What Pave itself asks is not counted.
+Read from the end of the access log of each host, and of the one before where the router has only just begun another:
+at most a few megabytes, so that it costs the same whatever the log's size; a busy minute may be cut to its last part.
+What Pave itself asks is not counted.
 """
 
 from __future__ import annotations
@@ -71,20 +72,25 @@ def _summed(requests: list[tuple[float, bool]]) -> Traffic:
 
 
 def _entries(log: Path, most: int) -> Iterator[Mapping[str, Any]]:
-    try:
-        with log.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(size - most, 0))
-            lines = file.read().splitlines()
-    except FileNotFoundError:
-        return
-    for line in lines[1 if size > most else 0 :]:
+    now = _end(log, most)
+    before = max(log.parent.glob(f"{log.stem}-[0-9]*T[0-9]*{log.suffix}"), default=None)
+    earlier = _end(before, most - len(now)) if before is not None and len(now) < most else b""
+    for line in (*earlier.splitlines(), *now.splitlines()):
         try:
             one = json.loads(line)
-        except ValueError:  # a line that is only just being written
+        except ValueError:  # a line that is only just being written, or was cut
             continue
         if isinstance(one, dict) and isinstance(one.get("ts"), int | float):
             yield one
+
+
+def _end(log: Path, most: int) -> bytes:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - most, 0))
+            return file.read(most)
+    except FileNotFoundError:  # it was turned just now, or nobody asked yet
+        return b""
 
 
 def _own(one: Mapping[str, Any]) -> bool:

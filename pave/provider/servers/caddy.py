@@ -224,6 +224,7 @@ class Router(Server):
                 "filename": str(self.logs / f"{host}.log"),
                 "roll_size_mb": 10,
                 "roll_keep": 2,
+                "roll_gzip": False,  # what the router saw is read from the newest one too
             },
             "encoder": {"format": "json"},
             "include": [f"http.log.access.{logger}"],
