@@ -16,11 +16,12 @@ from typing import Any
 
 from pave.apply.retry import ApplyError
 from pave.apply.run import ORDER, StepState
+from pave.engine.signatures import signature_of
 from pave.engine.work import Skipped, Work
 from pave.model.diagnostics import Diagnostic, Refused, Source, error
 from pave.model.workload import Workload
 from pave.request.intent import ImportComponent
-from pave.verdict.evidence import CheckFinding, CheckOutcome, CheckResult, Provenance
+from pave.verdict.evidence import SIGNATURE, CheckFinding, CheckOutcome, CheckResult, Provenance
 
 _KEPT = (CheckOutcome.PASSED, CheckOutcome.NOT_APPLICABLE)
 _POSITION = ORDER.index("check")
@@ -28,7 +29,11 @@ _SHOWN = 10
 
 
 def verify(work: Work) -> dict[str, Any]:
-    """Where the commit comes from. Raises `Refused` for one that no branch or tag leads to."""
+    """Where the commit comes from, and who vouches for it. Raises `Refused` for one that no branch leads to.
+
+    What its signature is worth is recorded as a check of the commit; whether it has to be worth anything says the
+    environment (`deploy.signature`), and a guardrail judges that.
+    """
     made = work.output("source")
     if not made.get("commit"):
         raise Skipped("It is not about a commit of a service")
@@ -47,7 +52,17 @@ def verify(work: Work) -> dict[str, Any]:
                 address=work.run.subject,
             )
         )
-    return {"branches": branches[:_SHOWN], "author": found.author, "committed_at": found.at.isoformat()}
+    signature = signature_of(work.world, name, commit)
+    work.world.evidence.put_check(name, commit, signature.as_check(), work.run.id)
+    work.world.runs.journal(
+        work.run, "verify", SIGNATURE, StepState.DONE, position=ORDER.index("verify"), detail=signature.reason[:300]
+    )
+    return {
+        "branches": branches[:_SHOWN],
+        "author": found.author,
+        "committed_at": found.at.isoformat(),
+        "signature": signature.as_data(),
+    }
 
 
 def check(work: Work) -> dict[str, Any]:
@@ -56,7 +71,8 @@ def check(work: Work) -> dict[str, Any]:
     if not made.get("commit"):
         raise Skipped("It is not about a commit of a service")
     repository, commit = made["repository"], made["commit"]
-    known = {one.name: one for one in work.world.evidence.checks(repository, commit) if one.outcome in _KEPT}
+    before = [one for one in work.world.evidence.checks(repository, commit) if one.name != SIGNATURE]
+    known = {one.name: one for one in before if one.outcome in _KEPT}
     for name in work.world.checker.names:
         if name in known:
             _journal(work, name, StepState.DONE, f"{known[name].summary} (this commit was checked before)")

@@ -141,7 +141,10 @@ def _promote(world: World, snapshot: Snapshot, stack: Address) -> tuple[str, dat
     found = outcome(world, snapshot, stack)
     if isinstance(found, NotYet):
         return "", found.when
-    key = f"promote/{stack}/{found.artifact}/{snapshot.deployments[stack].artifact}"
+    # The commit counts too: another one of the same content may be signed where the one before was not.
+    source = source_of(snapshot, stack)
+    commit = snapshot.deployments[source].commit if source else ""
+    key = f"promote/{stack}/{found.artifact}/{commit}/{snapshot.deployments[stack].artifact}"
     return next(iter(ask(world, Promote(stack, automatic=True), key)), ""), None
 
 

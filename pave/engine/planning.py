@@ -10,6 +10,7 @@ from pave.apply.retry import Cancelled
 from pave.engine.changes import PREVIEW
 from pave.engine.delivering import recorded
 from pave.engine.making import made_of
+from pave.engine.signatures import signature_of
 from pave.engine.work import Denied, Skipped, Work
 from pave.engine.world import World
 from pave.model.deployment import Deployment
@@ -28,6 +29,7 @@ from pave.plan.waves import needed, waves
 from pave.ports import Cancel, EngineChange, EnginePlan
 from pave.request.access import PLATFORM, PLATFORM_REPOSITORY
 from pave.request.intent import CheckChange, Converge, Intent, MergeChange
+from pave.verdict.evidence import NOTHING_KNOWN
 from pave.verdict.finding import Verdict
 from pave.verdict.guardrail import Subject, compile_all
 from pave.verdict.judge import Around, subjects_of
@@ -229,14 +231,18 @@ def judge(work: Work) -> dict[str, Any]:
 
 
 def evidence_of(world: World, deployment: Deployment | None) -> dict[str, Any]:
-    """What is known of a version: how its checks ended, and whether its signed provenance holds."""
-    if deployment is None or not deployment.artifact:
-        return {"checks": {}, "provenance": "missing"}
+    """What is known of a version: how its checks ended, who signed its commit, whether its provenance holds."""
+    if deployment is None or not deployment.commit:
+        return dict(NOTHING_KNOWN)
+    signature = signature_of(world, deployment.repository, deployment.commit).state.value
+    if not deployment.artifact:
+        return {**NOTHING_KNOWN, "signature": signature}
     checks = world.evidence.checks(deployment.repository, deployment.commit)
     envelope = world.evidence.envelope(deployment.artifact)
     verified = world.attestor.verify(envelope, deployment.artifact) if envelope else None
     provenance = "missing" if verified is None else "verified" if verified.ok else verified.reason
-    return {"checks": {one.name: one.outcome.value for one in checks}, "provenance": provenance}
+    told = {one.name: one.outcome.value for one in checks}
+    return {"checks": told, "provenance": provenance, "signature": signature}
 
 
 def verdict_on(

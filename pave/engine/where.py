@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pave.apply.run import TERMINAL
 from pave.engine.promoting import outcome, source_of
+from pave.engine.signatures import signature_of
 from pave.engine.world import World
 from pave.model.deployment import Deployment
 from pave.model.diagnostics import Unknown, error
@@ -16,9 +17,15 @@ from pave.model.snapshot import Snapshot
 from pave.plan.promotion import NotYet
 from pave.ports import Delivery
 from pave.request.intent import CheckChange, Deploy
-from pave.verdict.evidence import CheckOutcome
+from pave.verdict.evidence import SIGNATURE, CheckOutcome, SignatureState
 
 _SHORTEST = 7
+_SIGN = {
+    **dict.fromkeys(
+        SignatureState, "git commit --allow-empty -S -m 'Sign what is here', with gpg.format=ssh; then push"
+    ),
+    SignatureState.UNKNOWN_KEY: "Have the key added to its User in the catalog, as annotation pave.dev/signing-keys",
+}
 
 
 @dataclass(frozen=True)
@@ -148,10 +155,15 @@ def _why_not(
     about: tuple[Deployment | None, str, str],
 ) -> tuple[str, str]:
     there, repository, commit = about
-    failed = [one for one in world.evidence.checks(repository, commit) if one.outcome is CheckOutcome.FAILED]
+    checks = world.evidence.checks(repository, commit)
+    failed = [one for one in checks if one.outcome is CheckOutcome.FAILED and one.name != SIGNATURE]
     if failed:
         summary = "; ".join(f"{one.name}: {one.summary}" for one in failed)
         return f"its checks failed: {summary}", f"pave checks {repository} {commit[:12]}"
+    if environment.deploy.signature == "required":
+        signature = signature_of(world, repository, commit)
+        if not signature.ok:
+            return f"{environment.name} requires signed commits, and it is {signature.reason}", _SIGN[signature.state]
     source = source_of(snapshot, stack)
     if source is not None:
         return _not_promoted(world, snapshot, stack, source, commit)

@@ -191,7 +191,7 @@ class Worker:
 _SHOWN = frozenset(
     {
         *("repository", "commit", "artifact", "stacks", "urls", "health", "links", "title", "remarks"),
-        *("checks", "provenance", "change", "decision", "next"),
+        *("checks", "signature", "provenance", "change", "decision", "next"),
     }
 )
 """What of the stages' outputs a finished run shows as its result."""

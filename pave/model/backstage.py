@@ -15,6 +15,7 @@ from pave.model.diagnostics import Diagnostic, Findings, Refused, error, warning
 from pave.model.document import Document, read_documents, show
 from pave.model.entity import Entity, Relation
 from pave.model.names import Ref
+from pave.model.signing import wrong_keys
 from pave.model.substitution import Include, substitute
 
 CATALOG_KINDS = (
@@ -134,7 +135,11 @@ def _checked(document: Document, include: Include, findings: Findings) -> Docume
             )
         )
         return None
-    return document if schema.check(document, f"backstage#{kind}", findings) else None
+    if not schema.check(document, f"backstage#{kind}", findings):
+        return None
+    if kind == "User":
+        findings.extend(wrong_keys(document))
+    return document
 
 
 def relations(entities: Iterable[Entity]) -> frozenset[Relation]:

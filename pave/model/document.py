@@ -40,7 +40,10 @@ _SPECIAL = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 @dataclass(frozen=True)
 class Document:
-    """One document of a file. `places` maps each path to its line and column, counted from 1."""
+    """One document of a file. `places` maps each path to its line and column, counted from 1.
+
+    Below the path of a block of text (`|`), 0 is where its first line stands.
+    """
 
     file: str
     data: Any
@@ -166,6 +169,8 @@ class _Reader:
         value: Any
         if isinstance(event, yaml.ScalarEvent):
             value = self._scalar(event)
+            if event.style == "|":
+                self.places[(*path, 0)] = (self._position(event)[0] + 1, 1)
         elif isinstance(event, yaml.SequenceStartEvent):
             self._plain_tag(event, "seq")
             value = list(self._items(path))

@@ -41,7 +41,7 @@ class Deploy:
 
     `after` (`10m`) is how long a version must have been well there; `windows` say when one may arrive (`allow`,
     `freeze`). `strategy` is one of `STRATEGIES`; `steps` are the shares of a canary in percent, `bake` (`30s`) is
-    how long each is watched. `provenance` is `required` or empty.
+    how long each is watched. `provenance` and `signature` are `required` or empty.
     """
 
     source: str = ""
@@ -50,6 +50,7 @@ class Deploy:
     steps: tuple[int, ...] = ()
     bake: str = ""
     provenance: str = ""
+    signature: str = ""
     windows: tuple[Mapping[str, str], ...] = ()
 
 

@@ -54,6 +54,7 @@ def read_environment(data: bytes, file: str, findings: Findings | None = None) -
             steps=tuple(sorted(deploy.get("steps", ()))),
             bake=deploy.get("bake", ""),
             provenance=deploy.get("provenance", ""),
+            signature=deploy.get("signature", ""),
             windows=tuple(deploy.get("windows", ())),
         ),
         drift=spec.get("drift", ""),
@@ -180,6 +181,8 @@ def _deploy(deploy: Deploy) -> dict[str, Any]:
         data["bake"] = deploy.bake
     if deploy.provenance:
         data["provenance"] = deploy.provenance
+    if deploy.signature:
+        data["signature"] = deploy.signature
     if deploy.windows:
         data["windows"] = [dict(one) for one in deploy.windows]
     return data

@@ -25,6 +25,7 @@ from pave.model.module import Module
 from pave.model.module_file import read_module
 from pave.model.names import Address, Ref
 from pave.model.schema import nearest
+from pave.model.signing import shared_keys
 from pave.model.snapshot import Snapshot
 from pave.model.software_template import refusal, template_from
 from pave.model.substitution import Include
@@ -276,6 +277,7 @@ def _contradictions(snapshot: Snapshot, written: Mapping[str, Environment]) -> I
     for environment in written.values():
         yield from _wrong_bindings(environment, snapshot.modules)
     yield from _missing_owners(snapshot)
+    yield from shared_keys(snapshot.entities.values())
 
 
 def _wrong_bindings(environment: Environment, modules: Mapping[str, Module]) -> Iterator[Diagnostic]:

@@ -10,17 +10,19 @@ from typing import Protocol
 
 from pave.model.tree import Tree
 from pave.ports.effects import Cancel
+from pave.verdict.evidence import Signature
 
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit. `trailers` are the `Key: value` lines that end the message."""
+    """One commit. `trailers` are the `Key: value` lines that end the message, `parents` the commits it follows."""
 
     id: str
     message: str
     author: str
     at: datetime
     trailers: Mapping[str, str] = field(default_factory=dict)
+    parents: tuple[str, ...] = ()
 
 
 class PlatformRepository(Protocol):
@@ -55,6 +57,9 @@ class PlatformRepository(Protocol):
 
     def find(self, commit: str) -> Commit:
         """A commit, whatever branch it is on. Raises `Unknown`."""
+
+    def contains(self, ancestor: str, commit: str) -> bool:
+        """Whether `commit` is `ancestor` or comes after it; False where one of them is not there."""
 
     def merge_edits(self, commit: str) -> Mapping[str, bytes | None]:
         """What merging `commit` into `main` would edit. Raises `Conflict` that names the files that both changed."""
@@ -104,6 +109,12 @@ class Repositories(Protocol):
 
     def contains(self, name: str, ancestor: str, commit: str) -> bool:
         """Whether `commit` is `ancestor` or comes after it; False where the repository does not have one of them."""
+
+    def signature(self, name: str, commit: str, signers: Mapping[str, Sequence[str]]) -> Signature:
+        """What a commit's own signature is worth; `signers` are the public SSH keys by whose they are.
+
+        Only what Git says counts; where it cannot say, the signature is `not-checked`. Raises `Unknown`.
+        """
 
     def log(self, name: str, commit: str, since: str = "", limit: int = 100) -> Sequence[Commit]:
         """The commits that `commit` has and `since` has not, newest first."""

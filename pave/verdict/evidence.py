@@ -73,6 +73,57 @@ def check_result(data: Mapping[str, Any]) -> CheckResult:
     )
 
 
+class SignatureState(str, Enum):
+    """What came of looking at a commit's signature. Only VERIFIED counts as signed."""
+
+    VERIFIED = "verified"
+    UNSIGNED = "unsigned"
+    UNKNOWN_KEY = "unknown-key"
+    BAD = "bad"
+    NOT_CHECKED = "not-checked"
+
+
+_OUTCOMES = {
+    SignatureState.VERIFIED: CheckOutcome.PASSED,
+    SignatureState.UNSIGNED: CheckOutcome.NOT_APPLICABLE,
+    SignatureState.BAD: CheckOutcome.FAILED,
+}
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A commit's signature: `signer` is the user whose key it is, `key` the key's fingerprint (`SHA256:…`).
+
+    `reason` says in half a sentence why it is what it is.
+    """
+
+    state: SignatureState
+    signer: str = ""
+    key: str = ""
+    reason: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether a known person vouches for the commit."""
+        return self.state is SignatureState.VERIFIED
+
+    def as_data(self) -> dict[str, str]:
+        """JSON form."""
+        found = {"state": self.state.value, "signer": self.signer, "key": self.key, "reason": self.reason}
+        return {key: value for key, value in found.items() if value}
+
+    def as_check(self) -> CheckResult:
+        """The same as the check `signature` of the commit. One that nobody could check is not scanned."""
+        return CheckResult(SIGNATURE, _OUTCOMES.get(self.state, CheckOutcome.NOT_SCANNED), self.reason, "git")
+
+
+SIGNATURE = "signature"
+"""What the check is called."""
+
+NOTHING_KNOWN: Mapping[str, Any] = {"checks": {}, "provenance": "missing", "signature": SignatureState.UNSIGNED.value}
+"""The evidence about a version of which there is none."""
+
+
 @dataclass(frozen=True)
 class Provenance:
     """Where an artifact comes from: what the control plane states about a build, and signs.

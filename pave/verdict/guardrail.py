@@ -15,6 +15,7 @@ from typing import Any
 from pave.model.diagnostics import Diagnostic, error
 from pave.model.guardrail import Example, Guardrail
 from pave.model.names import Address
+from pave.verdict.evidence import NOTHING_KNOWN
 from pave.verdict.finding import Finding
 
 BROKEN = "guardrail.error"
@@ -139,6 +140,7 @@ def _outcome_of(compiled: Compiled, example: Example) -> str:
         "owner": "group:default/example",
         "inherits": "",
         "provenance": "",
+        "signature": "",
     }
     if kind := applies.pop("environment", None):
         environment["kind"] = kind
@@ -147,7 +149,7 @@ def _outcome_of(compiled: Compiled, example: Example) -> str:
         "environment": environment | dict(example.given.get("environment", {})),
         "change": applies | dict(example.given.get("change", {})),
         "inputs": {},
-        "evidence": {"checks": {}, "provenance": "missing"},
+        "evidence": dict(NOTHING_KNOWN),
     } | given
     finding = compiled.ask(Subject(Address("example", "service", "thing"), data))
     if finding is None:

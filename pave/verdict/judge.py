@@ -10,6 +10,7 @@ from pave.model.deployment import Deployment
 from pave.model.environment import Environment
 from pave.model.names import Ref
 from pave.plan.change import Action, Plan
+from pave.verdict.evidence import NOTHING_KNOWN
 from pave.verdict.finding import Finding, Outcome, Verdict
 from pave.verdict.guardrail import Compiled, Subject
 
@@ -33,15 +34,15 @@ def _outcome(finding: Finding) -> Outcome:
 class Around:
     """What is known around a plan: where, which version, whose, who asks, and the evidence about the version.
 
-    `evidence` has `checks` (name → passed, failed, not-scanned or not-applicable) and `provenance` (verified,
-    missing, or why it does not hold).
+    `evidence` has `checks` (name → passed, failed, not-scanned or not-applicable), `provenance` (verified,
+    missing, or why it does not hold) and `signature` (of the commit: a `SignatureState`).
     """
 
     environment: Environment
     deployment: Deployment | None
     owner: Ref | None
     actor: Ref
-    evidence: Mapping[str, Any] = field(default_factory=lambda: {"checks": {}, "provenance": "missing"})
+    evidence: Mapping[str, Any] = field(default_factory=lambda: dict(NOTHING_KNOWN))
 
 
 def subjects_of(plan: Plan, known: Around) -> tuple[Subject, ...]:
@@ -54,6 +55,7 @@ def subjects_of(plan: Plan, known: Around) -> tuple[Subject, ...]:
             "owner": str(environment.owner),
             "inherits": environment.inherits,
             "provenance": environment.deploy.provenance,
+            "signature": environment.deploy.signature,
         },
         "component": {
             "name": plan.stack.component,

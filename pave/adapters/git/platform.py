@@ -128,6 +128,10 @@ class GitPlatformRepository:
         """A commit, whatever branch it is on. Raises `Unknown`."""
         return as_commit(self._commit(self._open(), commit))
 
+    def contains(self, ancestor: str, commit: str) -> bool:
+        """Whether `commit` is `ancestor` or comes after it; False where one of them is not there."""
+        return merging.contains(self._open(), ancestor, commit)
+
     def merge_edits(self, commit: str) -> Mapping[str, bytes | None]:
         """What merging `commit` into `main` would edit. Raises `Conflict` that names the files that both changed."""
         repository = self._open()
@@ -214,6 +218,7 @@ def as_commit(commit: pygit2.Commit) -> Commit:
         author=commit.author.name,
         at=datetime.fromtimestamp(commit.commit_time, UTC),
         trailers=dict(commit.message_trailers),
+        parents=tuple(str(one) for one in commit.parent_ids),
     )
 
 

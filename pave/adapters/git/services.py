@@ -21,6 +21,7 @@ from pave.adapters.git.export import Limits, export
 from pave.adapters.git.objects import MAIN, find_commit, init_repository, open_repository, signature, write_tree
 from pave.adapters.git.platform import as_commit, sync_folder
 from pave.adapters.git.remote import GitProgram, check_url
+from pave.adapters.git.signatures import Signatures
 from pave.adapters.git.tree import GitTree
 from pave.adapters.lock import locked
 from pave.apply.retry import Moved
@@ -28,6 +29,7 @@ from pave.model.diagnostics import Conflict, Refused, Unknown, error
 from pave.model.names import check_name
 from pave.model.tree import Tree
 from pave.ports import Cancel, Commit
+from pave.verdict.evidence import Signature
 
 _ORIGIN = "pave.origin"
 _LOOKED_THROUGH = 1000
@@ -41,6 +43,7 @@ class GitRepositories:
         self._root = root
         self._limits = limits or Limits()
         self._git = GitProgram(program, self._limits)
+        self._signatures = Signatures(program)
         root.mkdir(parents=True, exist_ok=True)
 
     def names(self) -> Sequence[str]:
@@ -138,6 +141,12 @@ class GitRepositories:
     def contains(self, name: str, ancestor: str, commit: str) -> bool:
         """Whether `commit` is `ancestor` or comes after it; False where one of them is not there."""
         return merging.contains(self._open(name), ancestor, commit)
+
+    def signature(self, name: str, commit: str, signers: Mapping[str, Sequence[str]]) -> Signature:
+        """What a commit's own signature is worth, by the keys in `signers`. Raises `Unknown`."""
+        found = self._commit(self._open(name), name, commit)
+        keys = tuple((who, tuple(known)) for who, known in sorted(signers.items()))
+        return self._signatures.of(found.read_raw(), str(found.id), self.path(name) / "objects", keys)
 
     def log(self, name: str, commit: str, since: str = "", limit: int = 100) -> Sequence[Commit]:
         """The commits that `commit` has and `since` has not, newest first."""

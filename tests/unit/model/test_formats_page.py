@@ -23,7 +23,7 @@ MAIN = "".join(f'variable "{name}" {{ default = 1 }}\n' for name in ("size", "ba
 
 
 def test_every_example_says_which_file_it_is() -> None:
-    assert len(EXAMPLES) == PAGE.count("```yaml") == 8
+    assert len(EXAMPLES) == PAGE.count("```yaml") == 9
 
 
 def test_the_examples_together_are_a_platform_repository(tree_of) -> None:
@@ -33,7 +33,7 @@ def test_the_examples_together_are_a_platform_repository(tree_of) -> None:
         str(one) for one in snapshot.findings if one.severity is Severity.ERROR and "local/workload" not in str(one)
     ]
     assert wrong == []
-    assert (len(snapshot.environments), len(snapshot.entities), len(snapshot.templates)) == (2, 3, 1)
+    assert (len(snapshot.environments), len(snapshot.entities), len(snapshot.templates)) == (2, 4, 1)
     (deployment,) = snapshot.deployments.values()
     assert (set(deployment.resources), set(deployment.inputs)) == ({"reports"}, {"reports", "db"})
     (rule,) = compile_all(snapshot.guardrails.values())
