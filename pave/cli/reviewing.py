@@ -59,7 +59,7 @@ def whereabouts(data: Mapping[str, Any]) -> RenderableType:
         told = Text(str(one.get("reason") or ""))
         if one["state"] in ("live", "included") and one.get("url"):
             told = Text.assemble(told, "  " if told else "", ("↗ ", "cyan"), str(one["url"]))
-        table.add_row(status(one["state"]), Text(str(one["environment"]), "bold"), told)
+        table.add_row(status(one["state"]), Text(str(one.get("stack") or one["environment"]), "bold"), told)
         if one.get("remedy"):
             table.add_row("", "", Text(f"→ {one['remedy']}", "dim"))
     return Group(head, table)

@@ -84,6 +84,12 @@ class Snapshots:
                 self._current = read_snapshot(self._platform.tree(head), head, self._parsed)
             return self._current
 
+    def at(self, commit: str) -> Snapshot:
+        """What it said at another commit."""
+        with self._lock:
+            known = dict(self._parsed)  # reading keeps only what it used, and that is for the newest one
+        return read_snapshot(self._platform.tree(commit), commit, known)
+
     def with_edits(self, base: Snapshot, edits: Mapping[str, bytes | None]) -> Snapshot:
         """What it would say with `edits` on top of `base`."""
         if not edits:

@@ -134,6 +134,7 @@ _MARKS = {
     "included": Mark("●", "ok", "Included"),
     "arriving": Mark("◐", "busy", "On its way"),
     "absent": Mark("○", "warn", "Not there"),
+    "unaffected": Mark("○", "ok", "Not concerned"),
     "open": Mark("◐", "busy", "Open"),
     "merged": Mark("●", "ok", "Merged"),
     "closed": Mark("○", "warn", "Closed"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime
+from contextlib import suppress
+from dataclasses import replace
 
 from pave.apply.run import TERMINAL
+from pave.engine.places import Place, Whereabouts, in_order
+from pave.engine.platform_commits import places_of
 from pave.engine.promoting import outcome, source_of
 from pave.engine.signatures import signature_of
 from pave.engine.world import World
@@ -15,7 +17,7 @@ from pave.model.environment import Environment
 from pave.model.names import Address
 from pave.model.snapshot import Snapshot
 from pave.plan.promotion import NotYet
-from pave.ports import Delivery
+from pave.ports import PLATFORM_REPOSITORY, Commit, Delivery
 from pave.request.intent import CheckChange, Deploy
 from pave.verdict.evidence import SIGNATURE, CheckOutcome, SignatureState
 
@@ -28,38 +30,16 @@ _SIGN = {
 }
 
 
-@dataclass(frozen=True)
-class Place:
-    """A commit in one environment. `state` is live, included, arriving, failed, waiting or absent."""
-
-    environment: str
-    state: str
-    reason: str = ""
-    remedy: str = ""
-    live_commit: str = ""
-    since: datetime | None = None
-    url: str = ""
-    run: str = ""
-
-
-@dataclass(frozen=True)
-class Whereabouts:
-    """Where one commit is."""
-
-    repository: str
-    commit: str
-    title: str
-    author: str
-    committed_at: datetime
-    places: tuple[Place, ...]
-
-
 def find(world: World, text: str, repository: str = "") -> tuple[str, str]:
     """The repository and the whole id of a commit. Raises `Unknown` where none, or more than one, has it."""
     if len(text) < _SHORTEST:
         raise Unknown(error(f"{text!r} is too short for a commit", remedy=f"Give at least {_SHORTEST} digits."))
     found = []
-    for name in [repository] if repository else world.repositories.names():
+    if repository in ("", PLATFORM_REPOSITORY):
+        with suppress(Unknown):
+            found.append((PLATFORM_REPOSITORY, world.platform.find(text).id))
+    services = [repository] if repository else world.repositories.names()
+    for name in services if repository != PLATFORM_REPOSITORY else ():
         try:
             found.append((name, world.repositories.resolve(name, text).id))
         except Unknown:
@@ -75,32 +55,24 @@ def find(world: World, text: str, repository: str = "") -> tuple[str, str]:
 def where(world: World, text: str, repository: str = "") -> Whereabouts:
     """Where a commit is. Raises `Unknown`."""
     name, commit = find(world, text, repository)
+    if name == PLATFORM_REPOSITORY:
+        changed = world.platform.find(commit)
+        return Whereabouts(name, commit, _title(changed), changed.author, changed.at, places_of(world, changed))
     said = world.repositories.resolve(name, commit)
     snapshot = world.snapshots.current()
     stacks = {stack for stack, one in snapshot.deployments.items() if one.repository == name}
-    names = _in_order(snapshot, {stack.environment for stack in stacks})
+    names = in_order(snapshot, {stack.environment for stack in stacks})
     components = {stack.component for stack in stacks} or {name}
     places = tuple(
         _place(world, snapshot, Address(environment, component), name, commit)
         for environment in names
         for component in sorted(components)
     )
-    title = (said.message.strip().splitlines() or [""])[0]
-    return Whereabouts(name, commit, title, said.author, said.at, places)
+    return Whereabouts(name, commit, _title(said), said.author, said.at, places)
 
 
-def _in_order(snapshot: Snapshot, used: set[str]) -> list[str]:
-    """Environments in the order in which a version goes through them; those made of others last, if it is there."""
-    fed = {name: one for name, one in snapshot.environments.items() if one.deploy.source}
-
-    def depth(name: str, seen: tuple[str, ...] = ()) -> int:
-        one = snapshot.environments.get(name)
-        if one is None or one.deploy.source not in snapshot.environments or name in seen:
-            return 0
-        return 1 + depth(one.deploy.source, (*seen, name))
-
-    chain = sorted(fed, key=lambda name: (depth(name), name))
-    return [*chain, *sorted(name for name in used if name not in fed and name in snapshot.environments)]
+def _title(commit: Commit) -> str:
+    return (commit.message.strip().splitlines() or [""])[0]
 
 
 def _place(world: World, snapshot: Snapshot, stack: Address, repository: str, commit: str) -> Place:

@@ -48,6 +48,12 @@ def begin(visitor: Visitor, branch: str) -> None:
     visitor.git("checkout", "--quiet", "-B", branch, "origin/main", at="platform")
 
 
+def places(there: Platform, commit: str) -> dict[str, tuple[str, str]]:
+    """Where a commit is: state and reason by stack, or by environment where it reaches none."""
+    found = there.get(f"/commits/{commit}/where", repository="platform")["places"]
+    return {one["stack"] or one["environment"]: (one["state"], one["reason"]) for one in found}
+
+
 def test_main_takes_no_push(visitor: Visitor) -> None:
     begin(visitor, "main")
     visitor.commit("platform", "deployments/dev/ledger.yaml", DATABASE.format(environment="dev", days=1))
@@ -73,6 +79,11 @@ def test_a_routine_change_is_planned_judged_and_merges_itself(visitor: Visitor, 
     assert (change["state"], change["merged"]) == ("merged", str(there.commits()[0].id))
     assert len(there.commits()[0].parent_ids) == 2, "Git knows the branch as merged"
     assert "ledger" not in visitor.git("ls-remote", "--heads", "origin", at="platform")
+    nothing = ("unaffected", "it changes no stack there")
+    for commit in (change["head"], change["merged"]):
+        assert places(there, commit) == {"dev/ledger": ("live", ""), "staging": nothing, "prod": nothing}
+    first = str(there.commits()[-1].id)
+    assert set(places(there, first)) == {"dev", "staging", "prod"}
 
 
 def test_what_a_guardrail_denies_waits_and_touches_nothing(visitor: Visitor, there: Platform) -> None:
@@ -85,10 +96,15 @@ def test_what_a_guardrail_denies_waits_and_touches_nothing(visitor: Visitor, the
     assert "keeps at least 7" in change["next"]
     assert there.ask("POST", "/changes/platform/2/merge", {}).status_code == 422
     assert there.file("deployments/prod/ledger.yaml") is None
+    denied = change["head"]
+    reason = "it is only in the change request platform/2, which was denied by its check"
+    assert places(there, denied)["prod/ledger"] == ("absent", reason)
     visitor.commit("platform", "deployments/prod/ledger.yaml", DATABASE.format(environment="prod", days=14))
     better = there.ended(visitor.run_of(visitor.push("platform", "risky")))
     assert there.ended(better["result"]["next"])["state"] == "succeeded"
     assert there.databases("prod/ledger/db")
+    later = str(there.commits()[0].id)[:7]
+    assert places(there, denied)["prod/ledger"] == ("included", f"{later}, which is applied there, contains it")
 
 
 def test_a_changed_module_is_planned_for_every_stack_that_it_serves(visitor: Visitor, there: Platform) -> None:
@@ -96,11 +112,19 @@ def test_a_changed_module_is_planned_for_every_stack_that_it_serves(visitor: Vis
     path = visitor.folder / "platform/modules/local-postgres/main.tf"
     text = path.read_text().replace('variable "size" {', 'variable "note" {\n  default = ""\n}\n\nvariable "size" {', 1)
     visitor.commit("platform", "modules/local-postgres/main.tf", text)
-    run = there.ended(visitor.run_of(visitor.push("platform", "module")))
+    said = visitor.push("platform", "module")
+    head = visitor.git("rev-parse", "HEAD", at="platform").strip()
+    run = there.ended(visitor.run_of(said))
     assert run["state"] == "succeeded", run
     assert sorted(run["plan"]["stacks"]) == ["dev/ledger", "prod/ledger"]
     assert run["plan"]["changes"] == [], "another variable changes nothing that is there"
     assert there.ended(run["result"]["next"])["state"] == "succeeded"
+    there.settle()
+    assert {name: state for name, (state, _) in places(there, head).items()} == {
+        "dev/ledger": "live",
+        "staging": "unaffected",
+        "prod/ledger": "live",
+    }
 
 
 def test_a_broken_file_is_said_with_its_line(visitor: Visitor, there: Platform) -> None:
@@ -115,6 +139,8 @@ def test_a_broken_file_is_said_with_its_line(visitor: Visitor, there: Platform) 
     assert (run["error"]["file"], run["error"]["line"]) == ("environments/dev2.yaml", 5)
     closed = there.ask("POST", "/changes/platform/4/close", {})
     assert closed.json()["state"] == "closed"
+    asked = there.get(f"/commits/{there.get('/changes/platform/4')['head'][:9]}/where")
+    assert asked["repository"] == "platform"
 
 
 def test_two_changes_of_one_file_conflict_and_name_it(visitor: Visitor, there: Platform) -> None:
@@ -157,6 +183,9 @@ def test_what_is_depended_on_comes_first_and_what_is_missing_is_named(visitor: V
     failed = there.ended(checked["result"]["next"])
     assert failed["state"] == "failed"
     assert failed["error"]["summary"] == "dev/aaa depends on dev/gone, which is not deployed there"
+    lost = visitor.git("rev-parse", "HEAD", at="platform").strip()
+    wait_for(lambda: places(there, lost)["dev/aaa"][0] == "failed", "the end of the second try", there)
+    assert places(there, lost)["dev/aaa"][1].startswith("applying it failed: dev/aaa depends on dev/gone")
 
 
 def test_whoever_is_not_of_the_platforms_team_runs_no_module_by_pushing_a_branch(

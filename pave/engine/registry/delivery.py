@@ -23,14 +23,15 @@ class OneCommit(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     commit: str = Field(description="The commit's id, or at least its first 7 digits.")
-    repository: str = Field("", description="Its repository, where more than one has it.")
+    repository: str = Field("", description="Its repository, where more than one has it; platform is one too.")
 
 
 class PlaceView(BaseModel):
-    """A commit in one environment."""
+    """A commit in one environment; one of the platform repository: in one stack of it."""
 
     environment: str
-    state: str = Field(description="live, included, arriving, failed, waiting or absent.")
+    stack: str = Field("", description="The stack that a commit of the platform repository reaches there.")
+    state: str = Field(description="live, included, arriving, failed, waiting, absent or unaffected.")
     reason: str = Field("", description="Why it is not live there, in one sentence.")
     remedy: str = Field("", description="What to do next.")
     live_commit: str = Field("", description="What is live there.")
