@@ -23,7 +23,7 @@ from pave.engine.views import RunView, StackView, ago, duration, mark
 _STYLES = {"ok": "green", "busy": "blue", "warn": "yellow", "bad": "red"}
 _WIDE = 10_000
 _REF = re.compile(r"([a-z]+):default/(\S+)")
-_DELIVERY = {"ChangeView": "change", "WhereView": "whereabouts", "CheckList": "checks"}
+_DELIVERY = {"ChangeView": "change", "WhereView": "whereabouts", "CheckList": "checks", "DoraReport": "dora"}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pave.cli.render import grid, status
+from pave.engine.views import duration
 
 _DIFF = {"+": "green", "-": "red", "@": "cyan"}
 _MOST_DIFF_LINES = 200
@@ -63,6 +64,30 @@ def whereabouts(data: Mapping[str, Any]) -> RenderableType:
         if one.get("remedy"):
             table.add_row("", "", Text(f"→ {one['remedy']}", "dim"))
     return Group(head, table)
+
+
+def dora(data: Mapping[str, Any]) -> RenderableType:
+    """DORA's metrics: a line a group, and below it what its lead times are made of."""
+    shown = f"Deployments to {', '.join(data['production']) or 'no environment'} since {data['since'][:10]}"
+    head = Text.assemble((shown, "bold"), ("" if data["complete"] else "  of the newest records only", "yellow"))
+    if not data["groups"]:
+        return Group(head, Text("None: nothing has come to production in this time.", "dim"))
+    table = grid(str(data["by"]), "deployments", "lead time", "fail rate", "recovery", "rework")
+    for one in data["groups"]:
+        often = f"{one['deployments']}  {one['per_day']:.2f} a day"
+        recovery = duration(one["recovery_time"]) or "–"
+        if one["unrecovered"]:
+            recovery += f", {one['unrecovered']} open"
+        rates = (_percent(one["change_fail_rate"]), recovery, _percent(one["rework_rate"]))
+        table.add_row(_short(one["group"]), often, duration(one["lead_time"]) or "–", *rates)
+        parts = [f"{name} {duration(seconds)}" for name, seconds in one["segments"].items() if seconds]
+        if parts:
+            table.add_row("", "", Text(", ".join(parts), "dim"))
+    return Group(head, table)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.0%}"
 
 
 def _plan(plan: Mapping[str, Any], verdict: Mapping[str, Any]) -> Iterator[RenderableType]:

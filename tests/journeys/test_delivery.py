@@ -293,6 +293,21 @@ def test_what_fails_under_load_goes_back_by_itself(visitor: Visitor, there: Plat
     assert (place["state"], "rolled back" in place["reason"]) == ("failed", True)
 
 
+def test_what_was_delivered_is_measured(there: Platform) -> None:
+    """Two versions came to production and a third went back: as the chapters before tell."""
+    (orders,) = there.get("/dora", since="1h")["groups"]
+    assert (orders["group"], orders["deployments"], orders["unrecovered"]) == ("orders", 2, 0), orders
+    assert orders["change_fail_rate"] == pytest.approx(1 / 3)
+    assert orders["rework_rate"] == pytest.approx(1 / 4), "the way back is the only one that nobody planned"
+    assert 0 < orders["recovery_time"] < orders["lead_time"] < 300
+    spent = orders["segments"]
+    assert all(spent[name] > 0 for name in ("waiting", "checks", "build", "deploy")), spent
+    by_team = there.get("/dora", by="team")["groups"]
+    assert [one["group"] for one in by_team] == ["group:default/platform"]
+    assert there.get("/dora", by="organisation")["groups"][0]["deployments"] == 2
+    assert there.ask("GET", "/dora?since=yesterday").status_code == 422
+
+
 def _delivery(there: Platform, environment: str, commit: str, outcome: str) -> dict[str, Any] | None:
     found = there.get("/deliveries", env=environment, component="orders")["deliveries"]
     return next((one for one in found if one["commit"] == commit and one["outcome"] == outcome), None)
