@@ -16,6 +16,11 @@ from typing import Any
 from pave.model.diagnostics import Refused, error
 
 
+def _secret(about: str) -> Any:
+    """A setting that is never shown: not where settings are listed, and not in what is said of a mistake."""
+    return field(default="", repr=False, metadata={"about": about, "secret": True})
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that can be set. Paths are absolute once loaded; an empty program means the bundled one."""
@@ -42,6 +47,20 @@ class Settings:
         default=7, metadata={"about": "Days for which a removed database or bucket can be restored"}
     )
     log_level: str = field(default="INFO", metadata={"about": "How much Pave says in its own log, logs/server.log"})
+    public_url: str = field(
+        default="", metadata={"about": "Where people and forges reach Pave from outside; empty: on this machine only"}
+    )
+    github_url: str = field(default="https://github.com", metadata={"about": "GitHub, or an Enterprise Server"})
+    github_secret: str = _secret("The secret of GitHub's webhooks; empty: none is taken")
+    github_token: str = _secret("A token that may set commit statuses at GitHub; empty: none are set")
+    gitlab_url: str = field(default="https://gitlab.com", metadata={"about": "GitLab, or one's own"})
+    gitlab_secret: str = _secret(
+        "The signing token (whsec_…) or secret token of GitLab's webhooks; empty: none is taken"
+    )
+    gitlab_token: str = _secret("A token that may set commit statuses at GitLab; empty: none are set")
+    gitea_url: str = field(default="", metadata={"about": "A Gitea or Forgejo"})
+    gitea_secret: str = _secret("The secret of Gitea's webhooks; empty: none is taken")
+    gitea_token: str = _secret("A token that may set commit statuses at Gitea; empty: none are set")
     terraform: str = field(default="", metadata={"about": "A terraform or tofu program; empty: Terraform in process"})
     postgres: str = field(default="", metadata={"about": "Folder with PostgreSQL's programs; empty: the bundled ones"})
     nats_server: str = field(default="", metadata={"about": "The nats-server program; empty: the bundled one"})
@@ -84,7 +103,8 @@ class Settings:
                 values[one.name], sources[one.name] = filed[one.name], str(data / "pave.toml")
             else:
                 values[one.name], sources[one.name] = one.default, "default"
-            values[one.name] = _convert(one.name, values[one.name], type(one.default), sources[one.name])
+            secret = bool(one.metadata.get("secret"))
+            values[one.name] = _convert(one.name, values[one.name], (type(one.default), secret), sources[one.name])
         values["data"] = data
         return cls(**values, sources=sources)
 
@@ -108,8 +128,9 @@ def _read_file(path: Path) -> Mapping[str, Any]:
     return filed
 
 
-def _convert(name: str, value: Any, kind: type[Any], source: str) -> Any:
+def _convert(name: str, value: Any, of: tuple[type[Any], bool], source: str) -> Any:
     """Variables are text, so text that reads as a number is one; nothing else is taken for what it is not."""
+    kind, secret = of
     wanted = "a whole number" if kind is int else "text"
     if kind is int and isinstance(value, str) and value.strip().removeprefix("-").isdecimal():
         return int(value)
@@ -117,4 +138,5 @@ def _convert(name: str, value: Any, kind: type[Any], source: str) -> Any:
         return Path(value) if issubclass(kind, Path) else str(value)
     if kind is int and type(value) is int:
         return value
-    raise Refused(error(f"{name} must be {wanted}, but {source} says {value!r}", remedy="Correct it there."))
+    shown = "something else" if secret else repr(value)
+    raise Refused(error(f"{name} must be {wanted}, but {source} says {shown}", remedy="Correct it there."))

@@ -26,7 +26,11 @@ class Waiting(ApplyError):
 
 
 class Transient(ApplyError):
-    """The world was not ready: tried again with exponential back-off."""
+    """The world was not ready: tried again with exponential back-off, and not before `seconds` are over."""
+
+    def __init__(self, diagnostic: Diagnostic, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        super().__init__(diagnostic)
 
 
 class Stale(ApplyError):

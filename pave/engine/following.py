@@ -100,15 +100,14 @@ def _merged(work: Work, intent: MergeChange) -> list[str]:
     change = changes.of(world, intent.repository, intent.number)
     commit = str(work.output("record").get("commit") or work.output("source").get("merged", ""))
     if change.state == "open":
-        merged = {"state": "merged", "merged": commit, "merged_by": str(actor), "closed_at": world.clock.now()}
-        change = world.changes.update(change.repository, change.number, **merged)
-        world.events.emit("change.merged", f"change/{change.id}", run=work.run.id, actor=str(actor), commit=commit)
+        reviews.merged(world, change, commit, actor, work.run.id)
+    else:
+        reviews.close_preview(world, change, commit)
     if change.repository == PLATFORM_REPOSITORY:
         world.platform.delete_branch(change.branch, change.head)
     else:
         world.repositories.delete_branch(change.repository, change.branch, change.head)
     world.changes.see(change.repository, change.branch, "")
-    reviews.close_preview(world, change, commit)
     return [one.run for one in pushes.process(world, change.repository, actor) if one.run]
 
 

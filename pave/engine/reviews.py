@@ -43,9 +43,11 @@ def branch_moved(
             yield Said(f"Change request {change.id} is closed: its branch is gone.")
         return
     target = "main" if repository == PLATFORM_REPOSITORY else world.repositories.default_branch(repository)
-    if _contained(world, repository, head, target):
+    there = world.changes.of_branch(repository, branch)
+    twin = there if there is not None and there.forge else None  # what it is called, its forge says
+    if _contained(world, repository, head, twin.target if twin else target):
         return
-    title = _title(world, repository, head)
+    title = twin.title if twin else _title(world, repository, head)
     wanted = ChangeRequest(
         repository, 0, branch, target, head, title, actor, auto=auto or repository == PLATFORM_REPOSITORY
     )
@@ -106,8 +108,22 @@ def merge(world: World, change: ChangeRequest, actor: Ref) -> list[str]:
     return [run.id]
 
 
+def ours_to_merge(change: ChangeRequest) -> None:
+    """Raise `Refused` for the twin of a pull request: its forge merges it, and Pave would be overwritten by it."""
+    if change.forge and change.state == "open":
+        raise Refused(
+            error(
+                f"{change.id} is merged where it was opened, and not by Pave",
+                detail=f"{change.repository} is a mirror.",
+                remedy=f"Merge it there: {change.forge}",
+                address=f"change/{change.id}",
+            )
+        )
+
+
 def ready(world: World, change: ChangeRequest) -> None:
-    """Raise `Refused` where the newest commit of a change has not passed its checks."""
+    """Raise `Refused` where Pave may not merge a change, or its newest commit has not passed its checks."""
+    ours_to_merge(change)
     run = world.runs.get(change.run) if change.run else None
     if change.state != "open":
         raise Refused(error(f"{change.id} is {change.state}", remedy="Push its branch again to open another."))
@@ -132,6 +148,15 @@ def _only_following(world: World, run: str) -> bool:
     """Whether a run is at its very last step: it merges what it has just checked."""
     steps = {one.name: one.state for one in world.runs.steps(run) if not one.subject}
     return steps.get("follow") is StepState.RUNNING
+
+
+def merged(world: World, change: ChangeRequest, commit: str, by: Ref, run: str = "") -> None:
+    """A change has become `commit`: it is merged, and its preview goes."""
+    if change.state != "merged":
+        facts = {"state": "merged", "auto": False, "merged": commit, "merged_by": str(by)}
+        world.changes.update(change.repository, change.number, closed_at=world.clock.now(), **facts)
+        world.events.emit("change.merged", f"change/{change.id}", run=run, actor=str(by), commit=commit)
+    close_preview(world, change, commit)
 
 
 def close(world: World, change: ChangeRequest) -> ChangeRequest:

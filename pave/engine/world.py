@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,10 @@ from pave.ports import (
     Engine,
     Events,
     Evidence,
+    Forge,
     Plans,
     PlatformRepository,
+    Post,
     Queue,
     Repositories,
     Runs,
@@ -59,6 +61,8 @@ class World:
     evidence: Evidence
     changes: Changes
     deliveries: Deliveries
+    forges: Mapping[str, Forge]
+    post: Post
     events: Events
     queue: Queue
     catalog: Catalog

@@ -19,11 +19,8 @@ from pave.ports.delivering import (
     ChangeRequest,
     Changes,
     Comment,
-    CommitStatus,
     Deliveries,
     Delivery,
-    Forge,
-    ForgeEvent,
 )
 from pave.ports.effects import (
     Cancel,
@@ -40,6 +37,15 @@ from pave.ports.engines import (
     StateLock,
     States,
     StateVersion,
+)
+from pave.ports.forges import (
+    CommitStatus,
+    Forge,
+    ForgeEvent,
+    Letter,
+    Note,
+    Post,
+    Unsigned,
 )
 from pave.ports.making import (
     Artifact,
@@ -105,8 +111,11 @@ __all__ = [
     "ForgeEvent",
     "Holder",
     "Incoming",
+    "Letter",
+    "Note",
     "Plans",
     "PlatformRepository",
+    "Post",
     "Principal",
     "Probe",
     "Push",
@@ -124,4 +133,5 @@ __all__ = [
     "StateLock",
     "StateVersion",
     "States",
+    "Unsigned",
 ]

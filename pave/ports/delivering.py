@@ -1,4 +1,4 @@
-"""The records of delivery: change requests, what was delivered where, and how the outside forges are told."""
+"""The records of delivery: change requests, and what was delivered where."""
 
 from __future__ import annotations
 
@@ -139,41 +139,3 @@ class Deliveries(Protocol):
         limit: int = 100,
     ) -> Sequence[Delivery]:
         """Newest first."""
-
-
-@dataclass(frozen=True)
-class ForgeEvent:
-    """What an outside forge told: `kind` is push, opened, updated, merged or closed; `delivery` names the message."""
-
-    kind: str
-    delivery: str
-    repository: str
-    url: str
-    branch: str
-    target: str = ""
-    commit: str = ""
-    number: int = 0
-    title: str = ""
-    author: str = ""
-    link: str = ""
-
-
-@dataclass(frozen=True)
-class CommitStatus:
-    """What a forge is to show beside a commit. `state` is pending, success, failure or error."""
-
-    commit: str
-    state: str
-    description: str
-    link: str
-    context: str = "pave"
-
-
-class Forge(Protocol):
-    """An outside forge: GitHub, GitLab or Gitea."""
-
-    def receive(self, headers: Mapping[str, str], body: bytes) -> ForgeEvent | None:
-        """What a webhook says; None for one that means nothing to Pave. Raises `Forbidden` for a wrong signature."""
-
-    def tell(self, repository_url: str, status: CommitStatus) -> None:
-        """Show a status beside a commit. Raises `apply.retry.Transient` where the forge is down."""

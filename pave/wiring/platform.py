@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pygit2
 from starlette.applications import Starlette
@@ -23,6 +24,7 @@ from pave.adapters.build.scratch import remove_tree
 from pave.adapters.checks import SandboxChecker
 from pave.adapters.cipher import FileCipher
 from pave.adapters.evidence import FileAttestor
+from pave.adapters.forges import Gitea, GitHub, GitLab
 from pave.adapters.git.platform import GitPlatformRepository
 from pave.adapters.git.server import GitServer
 from pave.adapters.git.services import GitRepositories
@@ -34,6 +36,7 @@ from pave.adapters.postgres.credentials import PostgresCredentials
 from pave.adapters.postgres.deliveries import PostgresDeliveries
 from pave.adapters.postgres.events import PostgresEvents
 from pave.adapters.postgres.evidence import PostgresEvidence
+from pave.adapters.postgres.post import PostgresPost
 from pave.adapters.postgres.queue import PostgresQueue
 from pave.adapters.postgres.runs import PostgresRuns
 from pave.adapters.postgres.stacks import PostgresBuilds, PostgresPlans, PostgresStacks
@@ -43,11 +46,12 @@ from pave.adapters.terraform import engine as terraform
 from pave.adapters.terraform.access import StateAccess
 from pave.adapters.terraform.binary import Binary
 from pave.adapters.terraform.pool import Pool
-from pave.doors import git, site, state
+from pave.doors import git, site, state, webhooks
 from pave.doors.waker import Waker
 from pave.engine.catalog import CatalogProjection
 from pave.engine.context import Context
 from pave.engine.housekeeping import Housekeeper
+from pave.engine.messenger import Messenger
 from pave.engine.operations import Call
 from pave.engine.pushes import Pushes, refusal_to
 from pave.engine.reconciler import Reconciler
@@ -59,10 +63,12 @@ from pave.engine.waking import wake
 from pave.engine.work import holder_of_the_moment
 from pave.engine.worker import Worker
 from pave.engine.world import World, nothing
+from pave.model.diagnostics import Refused, error
 from pave.model.names import Ref
-from pave.ports import PLATFORM_REPOSITORY, Cloud, Engine, Principal
+from pave.ports import PLATFORM_REPOSITORY, Cloud, Engine, Forge, Principal
 from pave.provider.local import Local, Options
 from pave.provider.services import Programs
+from pave.settings import Settings
 from pave.wiring.machine import Base
 
 _LIBRARY = Path(__file__).parents[1] / "library"
@@ -130,19 +136,22 @@ class Platform:
             evidence=PostgresEvidence(self.records),
             changes=PostgresChanges(self.records),
             deliveries=PostgresDeliveries(self.records),
+            forges=_forges(self.settings),
+            post=PostgresPost(self.records),
             events=PostgresEvents(self.records),
             queue=self.queue,
             catalog=catalog,
             projection=CatalogProjection(truth, repositories, stacks, catalog),
             scratch=data / "scratch",
             domain=self.settings.domain,
-            url=self.url,
+            url=self.settings.public_url.rstrip("/") or self.url,
             holder=self.holder,
             reached=failpoint(os.environ.get("PAVE_FAILPOINT", "")),
         )
         self.worker = Worker(self.world)
         self.reconciler = Reconciler(self.world, self.settings.resync_seconds)
         self.housekeeper = Housekeeper(self.world)
+        self.messenger = Messenger(self.world, tells=_tells(self.settings))
 
     def work(self) -> None:
         """Begin to carry out runs, to take pushes and to look for differences."""
@@ -158,6 +167,8 @@ class Platform:
         self._closing.callback(self.reconciler.close)
         self.housekeeper.start()
         self._closing.callback(self.housekeeper.close)
+        self.messenger.start()
+        self._closing.callback(self.messenger.close)
 
     def close(self) -> None:
         """Stop what `open` and `work` began, newest first."""
@@ -172,11 +183,13 @@ class Platform:
                 authenticate=lambda token: self.credentials.check("token", token),
                 sessions=_Sessions(self.credentials),
                 events=self.world.events,
+                hosts=_hosts(self.settings.public_url),
                 run=self._run_view,
                 overview=lambda principal: overview(Context(self.world, Call(principal.actor, "portal"))),
                 mounts={
                     "/internal": _unmounted(Starlette(routes=state.routes(self.states, self._access.verify))),
                     "/git": _unmounted(Starlette(routes=git.routes(self._git, self._rights()))),
+                    "/webhooks": _unmounted(Starlette(routes=webhooks.routes(self.messenger.hear))),
                 },
             )
         )
@@ -243,6 +256,32 @@ class Platform:
 
 _MOST_PUSHED = 2 * 1024**3
 """Bytes that one push may bring."""
+
+
+def _forges(settings: Settings) -> Mapping[str, Forge]:
+    """The outside forges. Raises `Refused` for an address that is none."""
+    found: tuple[Forge, ...] = (
+        GitHub(settings.github_secret, settings.github_token, settings.github_url),
+        GitLab(settings.gitlab_secret, settings.gitlab_token, settings.gitlab_url),
+        Gitea(settings.gitea_secret, settings.gitea_token, settings.gitea_url),
+    )
+    return {one.name: one for one in found}
+
+
+def _tells(settings: Settings) -> bool:
+    """Whether any forge may be told of statuses."""
+    return bool(settings.github_token or settings.gitlab_token or settings.gitea_token)
+
+
+def _hosts(public_url: str) -> tuple[str, ...]:
+    """The host that people and forges outside of this machine ask for. Raises `Refused`."""
+    if not public_url:
+        return ()
+    parts = urlsplit(public_url)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        remedy = "Give it like https://pave.example.com."
+        raise Refused(error(f"public_url cannot be {public_url[:200]!r}", remedy=remedy))
+    return (parts.netloc,)
 
 
 def _place(platform: GitPlatformRepository, repositories: GitRepositories, name: str) -> tuple[Path, str]:

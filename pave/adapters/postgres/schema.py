@@ -343,3 +343,46 @@ relations = Table(
     Column("target", Text, primary_key=True),
     Index("ix_relations_source_type", "source", "type"),
 )
+
+# What the outside forges told, each delivery once. It is remembered for a month, so that a replay does nothing.
+letters = Table(
+    "letters",
+    metadata,
+    Column("id", Text, primary_key=True),  # forge/delivery
+    Column("twin", Text, unique=True),  # a digest, where the same words are never said twice
+    Column("repository", Text, nullable=False),
+    Column("event", JSONB, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("problem", Text, nullable=False, server_default=""),
+    Column("received_at", _time, nullable=False, server_default=_now),
+    Column("due_at", _time, nullable=False, server_default=_now),
+    Column("handled_at", _time),
+    Index("ix_letters_due_at", "due_at", postgresql_where=text("handled_at IS NULL")),
+)
+
+# What the forges are to show beside commits: the newest word of each context.
+notes = Table(
+    "notes",
+    metadata,
+    Column("repository", Text, primary_key=True),
+    Column("commit", Text, primary_key=True),
+    Column("context", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("link", Text, nullable=False),
+    Column("run", Text, nullable=False, server_default=""),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("problem", Text, nullable=False, server_default=""),
+    Column("updated_at", _time, nullable=False, server_default=_now),
+    Column("due_at", _time, nullable=False, server_default=_now),
+    Column("told_at", _time),
+    Index("ix_notes_due_at", "due_at", postgresql_where=text("told_at IS NULL")),
+)
+
+# Up to which event somebody has read.
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("event", BigInteger, nullable=False),
+)

@@ -185,7 +185,8 @@ def _next(change: ChangeRequest, run: RunView | None) -> str:
     if run is None or not run.ended:
         return "It is being checked." + (" It merges itself when that went well." if change.auto else "")
     if run.state == "succeeded":
-        return f"It may be merged: pave change merge {change.id}"
+        where = f", at {change.forge}" if change.forge else f": pave change merge {change.id}"
+        return f"It may be merged{where}"
     why = (run.error or {}).get("summary") or next(
         (one.get("message", "") for one in (run.verdict or {}).get("findings", ())), run.state
     )
@@ -202,6 +203,7 @@ def _of(world: World, text: str) -> ChangeRequest:
 def _merge(context: Context, given: Merge) -> RunView:
     world, change = context.world, _of(context.world, given.change)
     run = world.runs.get(change.run) if change.run else None
+    reviews.ours_to_merge(change)
     if given.when_ready and change.state == "open" and run is not None and run.state not in TERMINAL:
         _may(context, change)
         world.changes.update(change.repository, change.number, auto=True)
