@@ -50,15 +50,15 @@ class Settings:
     public_url: str = field(
         default="", metadata={"about": "Where people and forges reach Pave from outside; empty: on this machine only"}
     )
-    github_url: str = field(default="https://github.com", metadata={"about": "GitHub, or an Enterprise Server"})
+    github_url: str = field(default="github.com", metadata={"about": "GitHub, or where an Enterprise Server is"})
     github_secret: str = _secret("The secret of GitHub's webhooks; empty: none is taken")
     github_token: str = _secret("A token that may set commit statuses at GitHub; empty: none are set")
-    gitlab_url: str = field(default="https://gitlab.com", metadata={"about": "GitLab, or one's own"})
+    gitlab_url: str = field(default="gitlab.com", metadata={"about": "GitLab, or where one's own is"})
     gitlab_secret: str = _secret(
         "The signing token (whsec_…) or secret token of GitLab's webhooks; empty: none is taken"
     )
     gitlab_token: str = _secret("A token that may set commit statuses at GitLab; empty: none are set")
-    gitea_url: str = field(default="", metadata={"about": "A Gitea or Forgejo"})
+    gitea_url: str = field(default="", metadata={"about": "Where a Gitea or Forgejo is: git.example.com"})
     gitea_secret: str = _secret("The secret of Gitea's webhooks; empty: none is taken")
     gitea_token: str = _secret("A token that may set commit statuses at Gitea; empty: none are set")
     terraform: str = field(default="", metadata={"about": "A terraform or tofu program; empty: Terraform in process"})

@@ -279,7 +279,7 @@ def _hosts(public_url: str) -> tuple[str, ...]:
         return ()
     parts = urlsplit(public_url)
     if parts.scheme not in ("https", "http") or not parts.hostname:
-        remedy = "Give it like https://pave.example.com."
+        remedy = "Give the whole address, as people type it: https://pave.example.com"
         raise Refused(error(f"public_url cannot be {public_url[:200]!r}", remedy=remedy))
     return (parts.netloc,)
 

@@ -21,6 +21,12 @@ _LONGEST_WAIT = 3600.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
+def site(url: str, token: str, setting: str) -> Site:
+    """A forge by the address in its settings, which is https where it does not say. Raises `Refused`."""
+    url = url.strip().rstrip("/")
+    return Site(url if "://" in url or not url else f"https://{url}", token, setting)
+
+
 @dataclass(frozen=True)
 class Site:
     """Where a forge is and with which token it may be spoken to; the token goes there and nowhere else.
@@ -33,14 +39,12 @@ class Site:
     setting: str = ""
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
         if not self.url:
             return
+        parts = urlsplit(self.url)
         if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.query:
             raise Refused(
-                error(
-                    f"{self.setting}_url is not the address of a forge", remedy="Give it like https://git.example.com."
-                )
+                error(f"{self.setting}_url is not the address of a forge", remedy="Give its host: git.example.com")
             )
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
             raise Refused(

@@ -24,7 +24,7 @@ class GitHub:
 
     def __init__(self, secret: str, token: str, url: str) -> None:
         self._secret = secret
-        self._site = api.Site(url.rstrip("/"), token, self.name)
+        self._site = api.site(url, token, self.name)
 
     def receive(self, headers: Mapping[str, str], body: bytes) -> ForgeEvent | None:
         """What a webhook says; signed with HMAC-SHA256 in `X-Hub-Signature-256: sha256=…`."""

@@ -26,7 +26,7 @@ class GitLab:
 
     def __init__(self, secret: str, token: str, url: str) -> None:
         self._secret = secret
-        self._site = api.Site(url.rstrip("/"), token, self.name)
+        self._site = api.site(url, token, self.name)
 
     def receive(self, headers: Mapping[str, str], body: bytes) -> ForgeEvent | None:
         """What a webhook says.
