@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pave.apply.retry import ApplyError, Transient, delay
-from pave.engine import reviews
+from pave.engine import reviews, telling
 from pave.engine.pushes import process
 from pave.engine.world import World
 from pave.model.diagnostics import Refused, Unknown, error
@@ -88,6 +88,13 @@ def act(world: World, letters: Sequence[Letter], cancel: Cancel) -> None:
         _log.warning("What was fetched of %s: %s", repository, refused)
 
 
+def put_off(world: World, letters: Sequence[Letter], problem: Exception) -> None:
+    """Try letters again later that met an error nobody expected; meanwhile others have their turn."""
+    again = Transient(error(f"{type(problem).__name__}: the server's log has the whole story"))
+    for letter in letters:
+        _not_now(world, letter, again)
+
+
 def _not_now(world: World, letter: Letter, problem: Refused | ApplyError) -> None:
     """Try it again later where that may help, else say why it is given up."""
     now = world.clock.now()
@@ -115,7 +122,7 @@ def _opened(world: World, repository: str, event: ForgeEvent) -> None:
     """Open or refresh the change request of a pull request, and have it checked."""
     if event.fork:
         world.events.emit("forge.ignored", f"repository/{repository}", link=event.link, reason=_NOT_OURS)
-        world.post.want(repository, CommitStatus(event.commit, "error", _NOT_OURS, event.link, "pave/check"))
+        telling.want(world, repository, CommitStatus(event.commit, "error", _NOT_OURS, event.link, "pave/check"))
         return
     twin = _twin(world, repository, event)
     if twin is not None and (twin.state == "merged" or (twin.state == "closed" and event.kind == "updated")):

@@ -1,6 +1,7 @@
-"""Between Pave and the forges: two threads, one for what came from them, one for what they are to be told.
+"""Between Pave and the forges: threads for what came from them, and one for what they are to be told.
 
-They are not the reconciler's: a forge that answers slowly must not keep anything else from being looked at.
+They are not the reconciler's: a forge that answers slowly must not keep anything else from being looked at. For the
+same reason several repositories are fetched at the same time, each of them once.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from pave.engine import hearing, telling
@@ -20,6 +22,8 @@ MEMORY = timedelta(days=30)
 _HEAR_SECONDS = 2.0
 _TELL_SECONDS = 1.0
 _SLOW_ROUNDS = 60
+_AT_ONCE = 4
+_MOST_LETTERS = 500
 _log = logging.getLogger(__name__)
 
 
@@ -31,6 +35,9 @@ class Messenger:
         self._world = world
         self._stop = threading.Event()
         self._came = threading.Event()
+        self._fetching: set[str] = set()
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="pave-fetching")
         loops = {"pave-hearing": self._hear_rounds} | ({"pave-telling": self._tell_rounds} if tells else {})
         self._threads = [threading.Thread(target=loop, name=name, daemon=True) for name, loop in loops.items()]
 
@@ -43,6 +50,7 @@ class Messenger:
         """Stop; what is being fetched is stopped, too, and fetched again after the next start."""
         self._stop.set()
         self._came.set()
+        self._pool.shutdown(cancel_futures=True)
         for thread in self._threads:
             thread.join(timeout=30)
 
@@ -53,16 +61,29 @@ class Messenger:
             self._came.set()
         return heard
 
-    def read(self) -> int:
-        """Act on every letter that is due, each repository once. Returns how many letters there were."""
-        found = self._world.post.letters(self._world.clock.now())
+    def read(self) -> None:
+        """Begin to act on every letter that is due, each repository once."""
+        found = self._world.post.letters(self._world.clock.now(), _MOST_LETTERS)
         by_repository: defaultdict[str, list[Letter]] = defaultdict(list)
         for one in found:
             by_repository[one.repository].append(one)
-        for letters in by_repository.values():
-            if not self._stop.is_set():
-                hearing.act(self._world, letters, self._stop.is_set)
-        return len(found)
+        for repository, letters in by_repository.items():
+            with self._lock:
+                if self._stop.is_set() or repository in self._fetching:
+                    continue
+                self._fetching.add(repository)
+                self._pool.submit(self._act, repository, letters)
+
+    def _act(self, repository: str, letters: list[Letter]) -> None:
+        try:
+            hearing.act(self._world, letters, self._stop.is_set)
+        except Exception as problem:  # noqa: BLE001 — what is wrong with one repository must not stop the others
+            _log.exception("What was told of %s met an error", repository)
+            hearing.put_off(self._world, letters, problem)
+        finally:
+            with self._lock:
+                self._fetching.discard(repository)
+            self._came.set()  # more of it may have come meanwhile
 
     def _hear_rounds(self) -> None:
         self._rounds(self.read, lambda: self._world.post.forget(self._world.clock.now() - MEMORY), self._wait_for_post)

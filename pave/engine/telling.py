@@ -38,7 +38,10 @@ def look(world: World) -> None:
         return
     while events := world.events.read(mark, limit=_TOGETHER):
         for run in dict.fromkeys(one.run for one in events if one.type in ("run.created", "run.finished")):
-            note(world, run)
+            try:
+                note(world, run)
+            except Exception:  # noqa: BLE001 — what is wrong with one run must not silence all others
+                _log.exception("What is to be told of run %s is not known", run)
         mark = events[-1].id
         world.post.set_mark(mark)
 
@@ -57,8 +60,13 @@ def note(world: World, id_: str) -> None:
     if run is None:
         return
     for repository, status in statuses(world, run):
-        if _forge_of(world, repository) is not None:
-            world.post.want(repository, status, run.id)
+        want(world, repository, status, run.id)
+
+
+def want(world: World, repository: str, status: CommitStatus, run: str = "") -> None:
+    """Note one status, if there is a forge that may be told."""
+    if _forge_of(world, repository) is not None:
+        world.post.want(repository, status, run)
 
 
 def statuses(world: World, run: Run) -> Iterator[tuple[str, CommitStatus]]:
@@ -118,6 +126,10 @@ def _told(world: World, forge: Forge, one: Note) -> bool:
         return False
     except Refused as problem:
         _refused(world, forge, one, problem)
+        return True
+    except Exception as problem:  # noqa: BLE001 — one status must not hold all others up
+        _log.exception("Telling %s of %s failed", forge.name, one.repository)
+        world.post.retell(one, now + timedelta(seconds=delay(one.attempts + 1)), type(problem).__name__)
         return True
     world.post.told(one)
     return True

@@ -23,8 +23,9 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 def site(url: str, token: str, setting: str) -> Site:
     """A forge by the address in its settings, which is https where it does not say. Raises `Refused`."""
-    url = url.strip().rstrip("/")
-    return Site(url if "://" in url or not url else f"https://{url}", token, setting)
+    url = url.strip()
+    whole = url if "://" in url or not url else f"https://{url}"
+    return Site(whole.rstrip("/"), token, setting)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def post(site: Site, url: str, headers: Mapping[str, str], body: Mapping[str, An
             client.stream("POST", url, headers={"User-Agent": "pave", **headers}, json=body) as answer,
         ):
             said = _said(answer)
-    except httpx.HTTPError as problem:
+    except (httpx.HTTPError, httpx.InvalidURL) as problem:
         raise Transient(
             error(f"{_host(site)} cannot be reached: {type(problem).__name__}", remedy="It is tried again by itself.")
         ) from None  # the request, with its token, is not kept in what is logged

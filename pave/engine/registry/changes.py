@@ -181,7 +181,8 @@ def _next(change: ChangeRequest, run: RunView | None) -> str:
     if change.state == "merged":
         return f"Merged by {change.merged_by} as {change.merged[:7]}."
     if change.state == "closed":
-        return "Closed; push its branch again to open another."
+        how = "open its pull request again" if change.forge else "push its branch again"
+        return f"Closed; {how} to open another."
     if run is None or not run.ended:
         return "It is being checked." + (" It merges itself when that went well." if change.auto else "")
     if run.state == "succeeded":
