@@ -114,7 +114,7 @@ class StandIn:
 def stand_in(folder: Path) -> Iterator[StandIn]:
     """A forge that listens until the end."""
     certificate, key = _certificate(folder)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = _Server(("127.0.0.1", 0), _Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -129,6 +129,11 @@ def stand_in(folder: Path) -> Iterator[StandIn]:
         server.shutdown()
         server.server_close()
         thread.join(10)
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that hung up."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
