@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,18 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pave.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(Refused, match="not valid TOML"):
         load(tmp_path)
+
+
+SECRETS = [one.name for one in dataclasses.fields(Settings) if one.metadata.get("secret")]
+
+
+def test_secrets_are_never_shown(tmp_path: Path) -> None:
+    assert set(SECRETS) == {
+        f"{forge}_{kind}" for forge in ("github", "gitlab", "gitea") for kind in ("secret", "token")
+    }
+    settings = load(tmp_path, environ={f"PAVE_{name.upper()}": f"hidden-{name}" for name in SECRETS})
+    assert settings.gitlab_token == "hidden-gitlab_token"
+    assert "hidden" not in repr(settings)
+    with pytest.raises(Refused, match="gitea_token must be text") as refused:
+        load(tmp_path, file="gitea_token = 1234567890")
+    assert "1234567890" not in str(refused.value)
