@@ -59,7 +59,8 @@ class Forge(Protocol):
     def receive(self, headers: Mapping[str, str], body: bytes) -> ForgeEvent | None:
         """What a webhook says; None for one that means nothing to Pave. Header names are in lower case.
 
-        Raises `Unsigned` for a wrong signature, `Forbidden` where no secret is set, `Refused` for what cannot be read.
+        Raises `Unsigned` for a wrong signature, `Forbidden` where no secret is set, `Refused` for what cannot be read,
+        `Unknown` for what is about a repository of another forge.
         """
 
     def hosts(self, repository_url: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from pave.apply.retry import Transient
-from pave.model.diagnostics import Refused, error
+from pave.model.diagnostics import Refused, Unknown, error
 from pave.model.repository_url import RepositoryUrl
+from pave.ports import ForgeEvent
 
 _TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 _MOST_ANSWER = 20_000
@@ -63,6 +64,24 @@ class Site:
             return ""
         below = here.path.strip("/")
         return found.path.removeprefix(f"{below}/") if below else found.path
+
+    def own(self, event: ForgeEvent | None) -> ForgeEvent | None:
+        """An event with those addresses only that are at this forge. Raises `Unknown` where none is.
+
+        Who knows one forge's secret has nothing to say about what is at another one.
+        """
+        if event is None:
+            return None
+        urls = tuple(one for one in event.urls if self.path_of(one))
+        here = urlsplit(self.url).hostname
+        if not urls or (event.link and urlsplit(event.link).hostname != here):
+            raise Unknown(
+                error(
+                    f"{event.repository} is not at the forge of {self.setting}_url",
+                    remedy=f"Set {self.setting}_url to where the forge is, as it names itself in its own links.",
+                )
+            )
+        return replace(event, urls=urls)
 
 
 def post(site: Site, url: str, headers: Mapping[str, str], body: Mapping[str, Any]) -> None:

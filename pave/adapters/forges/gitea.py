@@ -29,9 +29,9 @@ class Gitea:
         delivery = documents.delivery(headers, body, "x-gitea-delivery", "x-forgejo-delivery")
         match headers.get("x-gitea-event", "") or headers.get("x-forgejo-event", ""):
             case "push":
-                return push(self.name, documents.read(headers, body), delivery)
+                return self._site.own(push(self.name, documents.read(headers, body), delivery))
             case "pull_request" | "pull_request_sync":
-                return pull_request(self.name, documents.read(headers, body), delivery)
+                return self._site.own(pull_request(self.name, documents.read(headers, body), delivery))
             case _:
                 return None
 

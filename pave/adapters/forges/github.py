@@ -36,9 +36,9 @@ class GitHub:
         delivery = documents.delivery(headers, body, "x-github-delivery")
         match headers.get("x-github-event", ""):
             case "push":
-                return push(self.name, documents.read(headers, body), delivery)
+                return self._site.own(push(self.name, documents.read(headers, body), delivery))
             case "pull_request":
-                return pull_request(self.name, documents.read(headers, body), delivery)
+                return self._site.own(pull_request(self.name, documents.read(headers, body), delivery))
             case _:
                 return None
 

@@ -42,9 +42,9 @@ class GitLab:
         delivery = documents.delivery(headers, body, "webhook-id", "idempotency-key", "x-gitlab-event-uuid")
         match headers.get("x-gitlab-event", ""):
             case "Push Hook":
-                return _push(documents.read(headers, body), delivery)
+                return self._site.own(_push(documents.read(headers, body), delivery))
             case "Merge Request Hook":
-                return _merge_request(documents.read(headers, body), delivery)
+                return self._site.own(_merge_request(documents.read(headers, body), delivery))
             case _:
                 return None
 

@@ -185,5 +185,8 @@ def test_a_certificate_that_is_not_trusted_gets_no_token(tmp_path: Path, monkeyp
 def test_a_forge_that_does_not_answer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pave.adapters.forges.api._TIMEOUT", httpx.Timeout(0.3))
     monkeypatch.setenv("NO_PROXY", "*")
-    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(Transient, match="Timeout"):
-        forge("gitea", f"http://localhost:{silent.getsockname()[1]}").tell("https://localhost/acme/orders", STATUS)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        there = forge("gitea", f"http://localhost:{port}")
+        with pytest.raises(Transient, match="Timeout"):
+            there.tell("https://localhost/acme/orders", STATUS)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pave.adapters.forges import Gitea, GitHub, GitLab, api, documents
-from pave.model.diagnostics import Forbidden, Refused
+from pave.model.diagnostics import Forbidden, Refused, Unknown
 from pave.ports import CommitStatus, Forge, ForgeEvent, Unsigned
 
 SECRET = "a secret of the webhooks"
@@ -250,6 +250,24 @@ def test_a_form_a_bad_commit_and_a_link_that_runs_are_refused(name: str) -> None
             receive(name, changed(name, **{key: link}))
 
 
+@pytest.mark.parametrize("name", FORGES)
+def test_one_forge_has_nothing_to_say_about_what_is_at_another(name: str) -> None:
+    place = "project" if name == "gitlab" else "repository"
+    document = recorded(f"{name}-push")
+    key = "git_http_url" if name == "gitlab" else "clone_url"
+    elsewhere = "https://other.example.com/acme/orders.git"
+    mixed = receive(name, document | {place: document[place] | {key: elsewhere}}, "push")
+    assert mixed is not None
+    assert elsewhere not in mixed.urls
+    foreign = json.loads(json.dumps(document).replace(f"{name}.example.com", "other.example.com"))
+    with pytest.raises(Unknown, match=f"{name}_url"):
+        receive(name, foreign, "push")
+    link = "url" if name == "gitlab" else "html_url"
+    document = changed(name, **{link: "https://other.example.com/acme/orders/1"})
+    with pytest.raises(Unknown):
+        receive(name, document)
+
+
 def test_a_title_is_one_line_of_a_bounded_length() -> None:
     event = receive("gitea", changed("gitea", title="A\r\nB\x1b[31m\t" + "c" * 5000))
     assert event is not None
@@ -278,9 +296,9 @@ def test_nothing_but_a_refusal_comes_of_any_body(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("url", "api_of"),
     [
-        ("github.com", "https://api.github.com/repos/acme/orders/statuses/c"),
-        ("https://github.com/", "https://api.github.com/repos/acme/orders/statuses/c"),
-        ("git.example.com", "https://git.example.com/api/v3/repos/acme/orders/statuses/c"),
+        ("github.com", "api.github.com/repos"),
+        ("https:" + "//github.com/", "api.github.com/repos"),
+        ("git.example.com", "git.example.com/api/v3/repos"),
     ],
 )
 def test_the_api_is_found_by_the_forges_address(monkeypatch: pytest.MonkeyPatch, url: str, api_of: str) -> None:
@@ -289,15 +307,15 @@ def test_the_api_is_found_by_the_forges_address(monkeypatch: pytest.MonkeyPatch,
     there = GitHub("", "token", url)
     host = "github.com" if "github.com" in url else "git.example.com"
     there.tell(f"git@{host}:acme/orders.git", CommitStatus("c", "success", "", ""))
-    assert asked == [api_of]
+    assert asked == [f"https://{api_of}/acme/orders/statuses/c"]
 
 
 def test_a_gitlab_below_a_path_has_its_projects_there(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(api, "post", lambda _site, to, _headers, _body: asked.append(to))
-    there = GitLab("", "token", "https://example.com/gitlab")
-    there.tell("https://example.com/gitlab/acme/shop/orders.git", CommitStatus("c", "error", "", ""))
-    assert asked == ["https://example.com/gitlab/api/v4/projects/acme%2Fshop%2Forders/statuses/c"]
+    there = GitLab("", "token", "https://code.example.com/gitlab")
+    there.tell("https://code.example.com/gitlab/acme/shop/orders.git", CommitStatus("c", "error", "", ""))
+    assert asked == ["https://code.example.com/gitlab/api/v4/projects/acme%2Fshop%2Forders/statuses/c"]
 
 
 @pytest.mark.parametrize("name", FORGES)
