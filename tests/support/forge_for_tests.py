@@ -96,13 +96,17 @@ class Asked:
 
 @dataclass
 class StandIn:
-    """The forge: `url` is where it is, `repositories` the folder of its bare repositories."""
+    """The forge: `url` is where it is, `repositories` the folder of its bare repositories.
+
+    While it is `down`, nothing can be fetched.
+    """
 
     url: str
     repositories: Path
     certificate: Path
     answers: list[Answer] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
+    down: bool = False
 
     def said(self, commit: str, context: str) -> list[str]:
         """The states that it was told of a commit, in order."""
@@ -118,9 +122,10 @@ def stand_in(folder: Path) -> Iterator[StandIn]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    there = StandIn(f"https://localhost:{server.server_address[1]}", folder / "repositories", certificate)
+    port = server.server_address[1]
+    there = StandIn(f"https://localhost:{port}", folder / "repositories", certificate)
     there.repositories.mkdir()
-    _Handler.forges[server.server_address[1]] = there
+    _Handler.forges[port] = there
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -167,6 +172,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return self.forges[self.server.server_address[1]]
 
     def _git(self, body: bytes) -> None:
+        if self._forge().down:
+            self.send_error(503)
+            return
         path, _, query = self.path.partition("?")
         environment = {
             "PATH": os.environ["PATH"],
