@@ -70,8 +70,13 @@ class Result:
 
     @property
     def text(self) -> str:
-        """The output as text; what is not UTF-8 is replaced."""
-        return self.output.decode(errors="replace")
+        """The output as text; what is not UTF-8, or no record could keep, is replaced."""
+        return legible(self.output)
+
+
+def legible(output: bytes) -> str:
+    """What a program said as text that can be kept: PostgreSQL takes no NUL, and nobody can read one."""
+    return output.decode(errors="replace").replace("\0", "\ufffd")
 
 
 class _Spawner:
@@ -300,7 +305,7 @@ class _Lines:
             self._say(self._rest)
 
     def _say(self, line: bytes) -> None:
-        text = line.removesuffix(b"\r").decode(errors="replace")
+        text = legible(line.removesuffix(b"\r"))
         self._report(text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}…")
 
 

@@ -18,6 +18,7 @@ from pave.verdict.finding import Verdict
 
 _LINES_TOGETHER = 50
 _MOST_LINES = 20_000
+_MOST_CHARACTERS = 4_000_000
 _HOLDER: ContextVar[Holder | None] = ContextVar("holder", default=None)
 
 
@@ -53,6 +54,7 @@ class Work:
     steps: dict[tuple[str, str], Step] = field(default_factory=dict)
     _lines: list[str] = field(default_factory=list)
     _said: int = 0
+    _characters: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def output(self, stage: str, subject: str = "") -> Mapping[str, Any]:
@@ -82,11 +84,13 @@ class Work:
         if not self.run.id:
             return  # only looking: nobody can watch a run that is not recorded
         with self._lock:
+            kept = self._said <= _MOST_LINES and self._characters <= _MOST_CHARACTERS
             self._said += 1
-            if self._said <= _MOST_LINES:
+            self._characters += len(line)
+            if self._said <= _MOST_LINES and self._characters <= _MOST_CHARACTERS:
                 self._lines.append(line)
-            elif self._said == _MOST_LINES + 1:
-                self._lines.append(f"More than {_MOST_LINES} lines: what follows is not kept")
+            elif kept:
+                self._lines.append("It said too much: what follows is not kept")
             full = len(self._lines) >= _LINES_TOGETHER
         if full:
             self.flush()

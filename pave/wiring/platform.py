@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pave.adapters.build.builder import SandboxBuilder
 from pave.adapters.build.scratch import remove_tree
-from pave.adapters.checks import SandboxChecker
+from pave.adapters.checks import Limits, SandboxChecker
 from pave.adapters.cipher import FileCipher
 from pave.adapters.evidence import FileAttestor
 from pave.adapters.forges import Gitea, GitHub, GitLab
@@ -124,7 +124,7 @@ class Platform:
             snapshots=Snapshots(truth, repositories),
             repositories=repositories,
             builder=self.builder,
-            checker=SandboxChecker(self.base.sandbox, self.builder),
+            checker=SandboxChecker(self.base.sandbox, self.builder, Limits(seconds=self.settings.check_seconds)),
             attestor=FileAttestor(data / "keys", self.base.sandbox),
             scaffolder=SandboxScaffolder(self.base.sandbox, data / "scratch"),
             engine=self._engine(truth),

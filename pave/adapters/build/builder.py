@@ -78,7 +78,7 @@ class SandboxBuilder:
         with disk_full(self._settings.data), scratch(self._cache / "builds") as work:
             for left in (".git", ".venv", "node_modules", ".pave"):
                 _discard(source / left)
-            bench = _Bench(registries, say, Watch(cancel, work), work)
+            bench = _Bench(registries, say, Watch(cancel, work, self._settings.build_seconds), work)
             engine = self._engine(Files(source), workload)
             if isinstance(engine, Engine):
                 part, facts = Bakery(engine, self._sandbox, say, bench.watch).bake(source, workload.name, work)
@@ -128,7 +128,9 @@ class SandboxBuilder:
         # npm's own script is named for as long as the checks last, so it lies beside the checkout.
         tools = self._tools(source.parent, f"npm, {interpreter}" if language == "node" else "", interpreter.mounts)
         with disk_full(self._settings.data), scratch(self._cache / "builds") as work:
-            kitchen = Kitchen(self._sandbox, tools, registries, say, Watch(cancel, work), work)
+            kitchen = Kitchen(
+                self._sandbox, tools, registries, say, Watch(cancel, work, self._settings.build_seconds), work
+            )
             made = self._layer(kitchen, layer, work)
         named = [(str(one.host), one.inside) for one in tools]
         return Development(language, environment, layer.folder, made, interpreter.mounts, named)

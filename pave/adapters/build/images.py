@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pave.adapters.build.artifacts import LARGEST, Facts, Part
-from pave.adapters.build.kitchen import LARGEST_FILE, MEMORY, PROCESSES, SECONDS, Watch
+from pave.adapters.build.kitchen import LARGEST_FILE, MEMORY, PROCESSES, Watch
 from pave.adapters.build.scratch import full, megabytes
 from pave.adapters.sandbox import Confinement, Mount, Sandbox
 from pave.adapters.subprocesses import Command, Result, find, run
@@ -34,7 +34,7 @@ _LABEL = "dev.pave.data"
 _PROCESS = "dev.pave.process"
 _KNOWN = ("docker", "podman")
 _PASSED_ON = ("HOME", "PATH", "XDG_RUNTIME_DIR", "CONTAINER_HOST")
-_ASK_SECONDS = 10.0
+_ASK_SECONDS = 60.0
 _TAIL = 15
 _UNPACK = (
     "tar --extract --file /image.tar --directory /image --no-same-owner --no-same-permissions "
@@ -139,7 +139,7 @@ class Engine:
         report: Callable[[str], None] | None = None,
         watch: Watch | None = None,
     ) -> Result:
-        seconds = watch.left() if watch else SECONDS
+        seconds = watch.left() if watch else _ASK_SECONDS
         result = run(Command((self.program, *argv), directory, self.environment, seconds=seconds), report, watch)
         if watch is not None:
             watch.refuse_if_full()
@@ -148,7 +148,8 @@ class Engine:
         if result.timed_out:
             raise Refused(
                 error(
-                    f"The build of the Dockerfile took more than {SECONDS / 60:.0f} minutes and was stopped",
+                    f"The build of the {DOCKERFILE} took more than {watch.seconds if watch else seconds:.0f} s "
+                    "and was stopped",
                     remedy="Make it smaller: a base image with more in it, steps in an order that the cache can keep.",
                 )
             )

@@ -81,7 +81,7 @@ class Kitchen:
         try:
             code = self.sandbox.run(confinement, hear, self.watch)
         except Terminal as problem:
-            raise _too_slow(step) from problem
+            raise _too_slow(step, self.watch.seconds) from problem
         finally:
             self.watch.refuse_if_full()
         return said if code else None
@@ -113,7 +113,8 @@ class Watch:
 
     cancel: Callable[[], bool]
     work: Path
-    deadline: float = field(default_factory=lambda: time.monotonic() + SECONDS)
+    seconds: float = SECONDS
+    began: float = field(default_factory=time.monotonic)
     looked: float = 0.0
     is_full: bool = False
 
@@ -126,7 +127,7 @@ class Watch:
 
     def left(self) -> float:
         """Seconds that remain, at least a moment."""
-        return max(self.deadline - time.monotonic(), 1.0)
+        return max(self.began + self.seconds - time.monotonic(), 1.0)
 
     def refuse_if_full(self) -> None:
         """Raise `Refused` where the disk was the reason to stop."""
@@ -151,10 +152,10 @@ def failed(step: Step, said: Sequence[str]) -> Refused:
     return Refused(error(f"{step.name}: this step of the build failed", detail="\n".join(said[-_TAIL:]), remedy=remedy))
 
 
-def _too_slow(step: Step) -> Refused:
+def _too_slow(step: Step, seconds: float) -> Refused:
     return Refused(
         error(
-            f"{step.name}: the build took more than {SECONDS / 60:.0f} minutes and was stopped",
+            f"{step.name}: the build took more than {seconds:.0f} s and was stopped",
             remedy="Make the build smaller, for example with dependencies that have wheels.",
         )
     )

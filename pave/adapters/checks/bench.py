@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pave.adapters.build.kitchen import RESERVE, Watch
 from pave.adapters.build.recipe import APP, Files
+from pave.adapters.build.scratch import megabytes
 from pave.adapters.sandbox import Confinement, Mount, Sandbox
 from pave.adapters.subprocesses import Result
 from pave.apply.retry import Cancelled
-from pave.model.diagnostics import error
+from pave.model.diagnostics import Refused, error
 from pave.ports import Cancel, Report
 from pave.verdict.evidence import CheckFinding, CheckOutcome, CheckResult
 
@@ -75,7 +77,10 @@ class Bench:
         )
 
     def execute(self, argv: Sequence[str], environment: Mapping[str, str]) -> Result:
-        """Run the repository's own commands in the copy, with what was installed, without network."""
+        """Run the repository's own commands in the copy, with what was installed, without network.
+
+        Raises `Cancelled`, and `Refused` where they left too little room on the disk for everybody else.
+        """
         layer = self.installed.get("layer")
         folder = self.installed.get("folder", "")
         read = [Mount(Path(one), one) for one in self.installed.get("mounts", ())]
@@ -99,7 +104,16 @@ class Bench:
         )
 
     def _run(self, confinement: Confinement, report: Callable[[str], None] | None) -> Result:
-        result = self.sandbox.execute(confinement, report, self.cancel)
+        watch = Watch(self.cancel, self.source)
+        result = self.sandbox.execute(confinement, report, watch)
+        if watch.is_full:
+            raise Refused(
+                error(
+                    "The disk is almost full, so it was stopped",
+                    detail=f"What checks write must leave {megabytes(RESERVE)} free.",
+                    remedy="Have the tests write less, and remove what they wrote; or free some space, and try again.",
+                )
+            )
         if result.cancelled:
             raise Cancelled(error("The checks were stopped because somebody asked"))
         return result

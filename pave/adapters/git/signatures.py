@@ -86,7 +86,7 @@ class Signatures:
             raise Transient(
                 error(f"Looking at the signature of {commit[:7]} took too long", remedy="It is tried again.")
             )
-        return _signature(found.text.strip("\n").split("\0"))
+        return _signature(found.output.decode(errors="replace").strip("\n").split("\0"))
 
 
 def _signature(told: list[str]) -> Signature:
