@@ -1,4 +1,4 @@
-"""Writes docs/settings.md and docs/operations.md from the declarations in the code.
+"""Writes docs/settings.md, docs/operations.md and docs/guardrails.md from the declarations in the code.
 
     make docs
 
@@ -9,17 +9,24 @@ fails where they were not made again.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from pave.engine.operations import Operation
 from pave.engine.registry import OPERATIONS
+from pave.model.guardrail import CATEGORIES
+from pave.model.guardrail_file import read_guardrail
 from pave.settings import Settings
+from pave.verdict.subject import EXAMPLE, KNOWN_AT_THE_DOOR
 
 HERE = Path(__file__).parent
+_LIBRARY = HERE.parent / "pave" / "library" / "guardrails"
+RULES = [read_guardrail(path.read_bytes(), path.name) for path in sorted(_LIBRARY.glob("*.yaml"))]
 
 _SETTINGS = """\
 # Settings
@@ -44,6 +51,77 @@ What *starts a run* answers 202 with the run and its address; the command follow
 shows the plan and its verdict and changes nothing (`--dry-run`, `?dry_run=true`). A *destructive* operation removes
 something. Every command takes `--json`.
 """
+
+
+_GUARDRAILS = """\
+# Guardrails
+
+The rules that Pave comes with, made from `pave/library/guardrails` by `make docs`. In a platform repository they are
+files below `guardrails/`, changed like anything else: by a change request, which says how often the changed rule would
+have fired on what was judged in the last 30 days. A rule is a condition in CEL that must hold for each planned change;
+one that cannot be evaluated denies (`guardrail.error`).
+
+- **advisory** warns, **soft** waits for somebody's approval, **hard** denies.
+- `request` is asked before anything is planned, `plan` of every plan and change request, `deploy` right before it is
+  recorded, `schedule` of what is there: when a rule or a stack changed, and once a day.
+
+## What a condition may read
+
+Every change has all of this; what is not known says `unknown` or `missing`. Inputs are those of the module, with their
+defaults. A rule of the stage `request`
+may read {door} only.
+
+```yaml
+{shape}```
+
+## Exceptions
+
+An approval is for one run and exactly its plan: a member of the team that owns the rule, or of the one that owns what
+is changed, answers it (`pave approval list`), never whoever asked; it ends after 24 hours, and with the plan that it
+was for. A waiver is a file, `waivers/NAME.yaml`, with who, why, for what and until when, at most a year; it ends by
+itself, and of two the one that ends first counts. What is excused stays to be seen.
+
+```yaml
+# waivers/orders-small-backup.yaml
+apiVersion: pave/v1
+kind: Waiver
+metadata: {{name: orders-small-backup}}
+spec:
+  guardrail: postgres-backup-in-production
+  for: prod/orders/db            # or the beginning of an address, with * for any part
+  reason: Rebuilt nightly from the ledger; see the runbook.
+  by: user:dana
+  until: 2027-02-01
+```
+
+## The rules
+"""
+
+
+def guardrails() -> str:
+    """The page about guardrails."""
+    shape = yaml.safe_dump(plain(EXAMPLE), sort_keys=False, default_flow_style=None, width=118)
+    page = _GUARDRAILS.format(shape=shape, door=", ".join(f"`{one}`" for one in KNOWN_AT_THE_DOOR))
+    for category, group in groupby(sorted(RULES, key=lambda one: (CATEGORIES.index(one.category), one.name)),
+                                   key=lambda one: one.category):  # fmt: skip
+        page += f"\n### {category.capitalize()}\n\n"
+        page += "| guardrail | level | stages | for | what it says | what would pass |\n|---|---|---|---|---|---|\n"
+        for one in group:
+            looks = "; ".join(f"{key}: {_listed(value)}" for key, value in one.applies.items()) or "everything"
+            row = (f"`{one.name}`: {one.title}", one.level, ", ".join(one.stages), looks, one.message, one.remedy)
+            page += f"| {' | '.join(cell.replace('|', '/') for cell in row)} |\n"
+    return page
+
+
+def plain(value: Any) -> Any:
+    """Mappings and lists as YAML writes them."""
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
+    return value
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def settings() -> str:
@@ -102,7 +180,7 @@ def _shown(info: Any) -> str:
     return f"`{default}`" if default not in ("", None, [], {}, ()) else ""
 
 
-PAGES = {"settings.md": settings, "operations.md": operations}
+PAGES = {"settings.md": settings, "operations.md": operations, "guardrails.md": guardrails}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

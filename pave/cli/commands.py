@@ -292,14 +292,17 @@ def _wait(client: Client, answer: Mapping[str, Any], *, quiet: bool) -> Mapping[
         for kind, data in client.follow(view.id):
             if kind in ("run", "end"):
                 answer = data
-                progress.show(RunView.model_validate(data))
+                progress.show(view := RunView.model_validate(data))
+                if view.state == "waiting" and view.result.get("approval"):
+                    break  # it goes on without whoever asked, once somebody approved it
     return answer
 
 
 def exit_code(run: RunView) -> int:
-    """0 done or going on, 1 failed or cancelled, 3 denied by a guardrail."""
+    """0 done or going on, 1 failed or cancelled, 3 denied by a guardrail, or waiting for somebody's approval."""
     outcome = (run.verdict or {}).get("outcome", "")
-    if run.state == "denied" or outcome == "denied" or (not run.id and outcome == "needs-approval"):
+    asks = outcome == "needs-approval" and (not run.id or run.state == "waiting")
+    if run.state == "denied" or outcome == "denied" or asks:
         return DENIED
     return FAILED if run.state in ("failed", "cancelled") else OK
 

@@ -24,6 +24,12 @@ _STYLES = {"ok": "green", "busy": "blue", "warn": "yellow", "bad": "red"}
 _WIDE = 10_000
 _REF = re.compile(r"([a-z]+):default/(\S+)")
 _DELIVERY = {"ChangeView": "change", "WhereView": "whereabouts", "CheckList": "checks", "DoraReport": "dora"}
+_JUDGING = {
+    "GuardrailList": "rules",
+    "GuardrailExplained": "explained",
+    "Drafted": "drafted",
+    "ApprovalView": "approval",
+}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -61,6 +67,10 @@ def show(data: Any, model: str, *, steps: bool = True) -> None:
         from pave.cli import reviewing  # noqa: PLC0415 — it draws with what is here
 
         out.print(getattr(reviewing, _DELIVERY[model])(data["checks"] if model == "CheckList" else data))
+    elif model in _JUDGING:
+        from pave.cli import judging  # noqa: PLC0415 — as above
+
+        out.print(getattr(judging, _JUDGING[model])(data))
     elif isinstance(data, Mapping) and isinstance(data.get("lines"), list):
         for line in data["lines"]:
             out.print(Text(str(line)))
@@ -71,24 +81,24 @@ def show(data: Any, model: str, *, steps: bool = True) -> None:
 
 
 def _answer(out: Console, data: Mapping[str, Any]) -> None:
-    facts = {key: value for key, value in data.items() if value not in (None, "", [], {}) and key not in _NO_FACTS}
-    lists = {key: facts.pop(key) for key, value in data.items() if value and _is_rows(value)}
+    single = {key: value for key, value in data.items() if value not in (None, "", [], {}) and key not in _NO_FACTS}
+    lists = {key: single.pop(key) for key, value in data.items() if value and _is_rows(value)}
     empty = [key for key, value in data.items() if value == []]
     for name, rows in lists.items():
         if len(lists) > 1:
             out.print(Text(f"\n{name.replace('_', ' ').capitalize()}", style="bold"))
-        out.print(_table(rows))
+        out.print(table(rows))
     if not lists and empty:
         out.print(Text("The trash is empty." if empty[0] == "kept" else f"No {empty[0].replace('_', ' ')}.", "dim"))
-    if facts:
-        out.print(_facts(facts))
+    if single:
+        out.print(facts(single))
 
 
 def _credentials(out: Console, data: Mapping[str, Any]) -> None:
     """What to copy stands in lines of its own, which no terminal's width may break."""
     out.print(Text.assemble((str(data["address"]), "bold"), "  ", (str(data["type"]), "dim")))
     variables = data["variables"]
-    out.print(_facts({key: one for key, one in data["outputs"].items() if one not in variables.values()}))
+    out.print(facts({key: one for key, one in data["outputs"].items() if one not in variables.values()}))
     for name, value in variables.items():
         out.print(Text.assemble((f"{name}=", "cyan"), str(value)), soft_wrap=True)
 
@@ -171,7 +181,7 @@ def run_view(view: RunView, *, steps: bool = True) -> RenderableType:
     if steps:
         parts += [_step(one.name, one.subject, one.state, one.seconds, one.detail) for one in view.steps]
     if not view.id or view.state == "denied":
-        parts += _changes(view.plan or {})
+        parts += changes(view.plan or {})
     parts += _verdict(view.verdict or {}, said)
     if view.error:
         parts.append(Text.assemble(("■ ", "red"), (str(view.error.get("summary", "It failed")), "bold")))
@@ -181,6 +191,9 @@ def run_view(view: RunView, *, steps: bool = True) -> RenderableType:
             parts.append(_diagnostic({**view.error, "remedy": ""}))
     if view.remedy and view.state in ("failed", "denied", "cancelled"):
         parts.append(Text.assemble(("→ ", "cyan"), (view.remedy, "bold")))
+    if view.state == "waiting" and view.result.get("approval"):
+        said = f"Somebody else has to approve it: pave approval show {view.result['approval']}"
+        parts.append(Text.assemble(("→ ", "cyan"), (said, "bold")))
     urls = view.result.get("urls") if view.state == "succeeded" else None
     if isinstance(urls, Mapping):
         parts += [Text.assemble(("  ↗ ", "cyan"), (str(url), "underline")) for url in urls.values()]
@@ -200,7 +213,8 @@ def _step(name: str, subject: str, state: str, seconds: float | None, detail: st
     )  # fmt: skip
 
 
-def _changes(plan: Mapping[str, Any]) -> Iterator[Text]:
+def changes(plan: Mapping[str, Any]) -> Iterator[Text]:
+    """What a plan does, a line for each resource."""
     signs = {"create": ("+", "green"), "update": ("~", "yellow"), "replace": ("±", "yellow"), "delete": ("-", "red")}
     for one in plan.get("changes", ()):
         sign, style = signs.get(str(one.get("action")), (" ", "dim"))
@@ -214,11 +228,17 @@ def _verdict(verdict: Mapping[str, Any], said: str) -> Iterator[Text]:
         return
     if outcome != said:
         yield status(outcome)
-    for one in verdict.get("findings", ()):
+    yield from findings(verdict.get("findings", ()))
+
+
+def findings(found: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
+    """What guardrails found, each with what would pass; what is excused says by which waiver."""
+    for one in found:
         level = mark("denied" if one.get("level") == "hard" else "degraded")
         yield Text.assemble("  ", (level.glyph, _STYLES[level.tone]), f" {one.get('message')}")
-        yield Text(f"    {one.get('title')} · {one.get('guardrail')}, {one.get('level')}", style="dim")
-        if one.get("remedy"):
+        excused = f", excused by the waiver {one['waiver']}" if one.get("waiver") else ""
+        yield Text(f"    {one.get('title')} · {one.get('guardrail')}, {one.get('level')}{excused}", style="dim")
+        if one.get("remedy") and not excused:
             yield Text.assemble("    ", ("Fix: ", "cyan"), str(one["remedy"]))
 
 
@@ -229,7 +249,7 @@ def _stack(view: StackView) -> RenderableType:
             (view.address, "bold"), "  ", status(view.status), (f"  {view.reason}" if view.reason else "", "")
         )
     ]
-    facts = {
+    told = {
         "owner": view.owner,
         "commit": Text(f"{view.commit[:12]}  {ago(view.applied_at, now)}".strip()),
         "repository": view.repository,
@@ -238,7 +258,7 @@ def _stack(view: StackView) -> RenderableType:
         "pinned": view.pin or "",
         "run": view.run,
     }
-    parts.append(_facts(facts | {f"at {name}": url for name, url in view.urls.items()}))
+    parts.append(facts(told | {f"at {name}": url for name, url in view.urls.items()}))
     if view.resources:
         table = grid("resource", "type", "module", "state")
         for one in view.resources:
@@ -259,7 +279,7 @@ _FIRST = (
 _HIDDEN = frozenset(
     {"repository", "phase", "checked_at", "started_at", "finished_at", "parameters", "result", "steps", "plan"}
     | {"remedy", "require", "observed_at", "artifact", "asked_at", "checked_at", "built_at", "recorded_at", "head"}
-    | {"committed_at", "auto", "recovers"}
+    | {"committed_at", "auto", "recovers", "expires_at"}
 )
 _SAID_BY_ADDRESS = frozenset({"environment", "component", "run", "door", "verdict"})
 _NO_FACTS = frozenset({"last_event"})
@@ -270,7 +290,8 @@ def _is_rows(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(one, Mapping) for one in value)
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+def table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Rows with the columns that say something."""
     keys = dict.fromkeys(key for row in rows for key in row)
     hidden = _HIDDEN | (_SAID_BY_ADDRESS if {"address", "subject"} & set(keys) else frozenset())
     hidden |= {"kind"} if "ref" in keys else frozenset()
@@ -333,7 +354,8 @@ def grid(*columns: str) -> Table:
     return table
 
 
-def _facts(data: Mapping[str, Any]) -> Table:
+def facts(data: Mapping[str, Any]) -> Table:
+    """Names and values, those that are empty left out."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
@@ -349,11 +371,11 @@ def _fact(key: str, value: Any) -> RenderableType:
         case Text():
             return value
         case dict() if key != "urls" and all(isinstance(one, dict) for one in value.values()):
-            return _table([{"name": name, **one} for name, one in value.items()])
+            return table([{"name": name, **one} for name, one in value.items()])
         case dict() if key != "urls":
             return Text(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=_WIDE).rstrip())
         case list() if _is_rows(value):
-            return _table(value)
+            return table(value)
         case list():
             return Text("\n".join(_cell("", one).plain for one in value))
         case _:

@@ -1,4 +1,4 @@
-"""The stages that decide: `plan`, `judge` and `record`. Nothing of the world is changed before the verdict."""
+"""The stages `plan` and `record`: what would change, and the commit that says so once the verdict allows it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from pave.apply.retry import Cancelled
 from pave.engine.changes import PREVIEW
 from pave.engine.delivering import recorded
 from pave.engine.making import made_of
-from pave.engine.signatures import signature_of
-from pave.engine.work import Denied, Skipped, Work
+from pave.engine.work import Skipped, Work
 from pave.engine.world import World
-from pave.model.deployment import Deployment
 from pave.model.deployment_file import path_of
 from pave.model.diagnostics import Refused, error
 from pave.model.environment import Environment
-from pave.model.names import Address, Ref
+from pave.model.names import Address
 from pave.model.snapshot import Snapshot
 from pave.plan.change import Action, Change, Plan
 from pave.plan.cost import Cost, delta
@@ -27,13 +25,8 @@ from pave.plan.terraform import RootModule
 from pave.plan.wanted import Desired, environment_path, owner_of
 from pave.plan.waves import needed, waves
 from pave.ports import Cancel, EngineChange, EnginePlan
-from pave.request.access import PLATFORM, PLATFORM_REPOSITORY
+from pave.request.access import PLATFORM_REPOSITORY
 from pave.request.intent import CheckChange, Converge, Intent, MergeChange
-from pave.verdict.evidence import NOTHING_KNOWN
-from pave.verdict.finding import Verdict
-from pave.verdict.guardrail import Subject, compile_all
-from pave.verdict.judge import Around, subjects_of
-from pave.verdict.judge import judge as give_verdict
 
 RECORDED_BY = "Pave-Change"
 """The trailer that names the run in the commit that it made."""
@@ -73,7 +66,7 @@ def candidate(world: World, intent: Intent, wanted: Any) -> Candidate:
     return Candidate(base, after, granted, edits)
 
 
-def _candidate_of(work: Work) -> Candidate:
+def candidate_of(work: Work) -> Candidate:
     """What the run wants. Once its commit is made, Git says it: computed again, "remove it" would find nothing."""
     recorded = work.output("record")
     if not recorded.get("commit"):
@@ -85,7 +78,7 @@ def _candidate_of(work: Work) -> Candidate:
 def plan(work: Work) -> dict[str, Any]:
     """Ask the engine what would change in each stack that the intent reaches, and keep its answer."""
     world = work.world
-    found = _candidate_of(work)
+    found = candidate_of(work)
     # A run that was interrupted after its commit finds no edits any more, but its stacks are known.
     addresses = {*found.stacks, *map(Address.parse, work.run.stacks)}
     plans = []
@@ -212,59 +205,6 @@ def _action(actions: list[tuple[str, ...]]) -> Action:
     if flat == {"delete"}:
         return Action.DELETE
     return Action.UPDATE if flat else Action.NONE
-
-
-def judge(work: Work) -> dict[str, Any]:
-    """One verdict over all planned changes; what it does not allow ends the run here."""
-    world = work.world
-    found = _candidate_of(work)
-    stored = [world.plans.get(work.run.id, Address.parse(one)) for one in work.output("plan").get("stacks", ())]
-    noted = {
-        name: Environment(name, str(one["kind"]), Ref.parse(str(one["owner"]), kind="group"))
-        for name, one in work.run.result.get("environments", {}).items()
-    }
-    verdict = verdict_on(world, found, [one[0] for one in stored if one], work.run.request.actor, noted)
-    work.run = world.runs.note(work.run, verdict=verdict.as_data())
-    if not verdict.passes:
-        raise Denied(verdict)
-    return {"outcome": verdict.outcome.value, "findings": len(verdict.findings), "guardrails": verdict.guardrails}
-
-
-def evidence_of(world: World, deployment: Deployment | None) -> dict[str, Any]:
-    """What is known of a version: how its checks ended, who signed its commit, whether its provenance holds."""
-    if deployment is None or not deployment.commit:
-        return dict(NOTHING_KNOWN)
-    signature = signature_of(world, deployment.repository, deployment.commit).state.value
-    if not deployment.artifact:
-        return {**NOTHING_KNOWN, "signature": signature}
-    checks = world.evidence.checks(deployment.repository, deployment.commit)
-    envelope = world.evidence.envelope(deployment.artifact)
-    verified = world.attestor.verify(envelope, deployment.artifact) if envelope else None
-    provenance = "missing" if verified is None else "verified" if verified.ok else verified.reason
-    told = {one.name: one.outcome.value for one in checks}
-    return {"checks": told, "provenance": provenance, "signature": signature}
-
-
-def verdict_on(
-    world: World,
-    found: Candidate,
-    plans: Iterable[Plan],
-    actor: Ref,
-    noted: Mapping[str, Environment] | None = None,
-) -> Verdict:
-    """The judge's answer on plans, by the guardrails that the candidate says.
-
-    `noted` are environments as they were when the run began: it may have removed one since. One that
-    nobody knows any more is judged as strictly as there is, as production.
-    """
-    subjects: list[Subject] = []
-    for one in plans:
-        name = one.stack.environment
-        environment = found.environment(name) or (noted or {}).get(name) or Environment(name, "production", PLATFORM)
-        owner = owner_of(found.snapshot, one.stack.component) or owner_of(found.base, one.stack.component)
-        deployment = found.snapshot.deployments.get(one.stack)
-        subjects += subjects_of(one, Around(environment, deployment, owner, actor, evidence_of(world, deployment)))
-    return give_verdict(subjects, compile_all(found.snapshot.guardrails.values()), found.snapshot.guardrails_digest)
 
 
 def record(work: Work) -> dict[str, Any]:

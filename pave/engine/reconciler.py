@@ -14,6 +14,7 @@ import time
 from datetime import datetime
 
 from pave.apply.run import TERMINAL, State
+from pave.engine.rejudging import Rejudge
 from pave.engine.submit import submit
 from pave.engine.tending import tend
 from pave.engine.world import World
@@ -38,8 +39,14 @@ class Reconciler:
         self._world = world
         self._seconds = seconds
         self._due: datetime | None = None
+        self._rejudge = Rejudge()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._rounds, name="pave-reconciler", daemon=True)
+
+    @property
+    def world(self) -> World:
+        """What it looks at."""
+        return self._world
 
     def start(self) -> None:
         """Begin with a look at everything."""
@@ -77,6 +84,7 @@ class Reconciler:
             if cause is not None:
                 asked += self._ask(stack, cause, record.run if record else "")
         self._due = tend(world, snapshot, busy)
+        self._rejudge.round(world, snapshot, busy)
         return asked
 
     def sweep(self) -> int:

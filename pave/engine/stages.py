@@ -14,8 +14,9 @@ from pave.engine.applying import apply, observe
 from pave.engine.changes import seed
 from pave.engine.checking import check, provenance, sbom, verify
 from pave.engine.following import follow
+from pave.engine.judging import judge
 from pave.engine.making import build, source
-from pave.engine.planning import judge, plan, record
+from pave.engine.planning import plan, record
 from pave.engine.rollouts import bake, smoke
 from pave.engine.work import Work
 from pave.request.intent import (

@@ -14,12 +14,15 @@ from functools import partial
 from typing import Any
 
 from pave.apply.run import Run, State
+from pave.engine.facts import Asking
+from pave.engine.judging import at_the_door, verdict_on
 from pave.engine.making import made_of
-from pave.engine.planning import Candidate, candidate, cost_of, plan_stack, resolve, summary, verdict_on
+from pave.engine.planning import Candidate, candidate, cost_of, plan_stack, resolve, summary
 from pave.engine.work import Work
 from pave.engine.world import World
 from pave.model.diagnostics import Conflict, Diagnostic, Forbidden, Refused, error
-from pave.model.names import check_name
+from pave.model.names import Address, check_name
+from pave.model.snapshot import Snapshot
 from pave.plan.wanted import owner_of
 from pave.request.access import PLATFORM_REPOSITORY, refusal, refusal_of_entities, refusal_of_paths, standing
 from pave.request.intent import (
@@ -42,6 +45,7 @@ from pave.request.intent import (
     kind_of,
     subject_of,
 )
+from pave.verdict.finding import Outcome
 
 
 class OtherRequest(Refused):
@@ -106,7 +110,7 @@ def preview(world: World, request: Request) -> Preview:
             "changes": changes,
             "cost": cost_of(world, found.snapshot, plans).as_data(),
         },
-        verdict_on(world, found, plans, request.actor).as_data(),
+        verdict_on(world, found, plans, Asking.of(request)).verdict.as_data(),
     )
 
 
@@ -129,6 +133,7 @@ def check(world: World, request: Request) -> Candidate | None:
         refused = refusal_of_paths(who, programs, owner, snapshot.environments)
     if refused is not None:
         raise Forbidden(refused)
+    _judge_the_wish(world, request, snapshot)
     if isinstance(intent, CreateComponent | ImportComponent | Deploy):
         _check_source(world, intent)
         return None
@@ -139,6 +144,20 @@ def check(world: World, request: Request) -> Candidate | None:
     for stack in found.stacks:
         resolve(world, found.snapshot, stack)
     return found
+
+
+def _judge_the_wish(world: World, request: Request, snapshot: Snapshot) -> None:
+    """Raise `Forbidden` where a guardrail denies the wish itself, whatever its plan would be."""
+    intent = request.intent
+    component = _component_of(intent) or getattr(intent, "name", "")
+    stack = getattr(intent, "stack", None) or getattr(intent, "address", None)
+    environment = stack.environment if stack else str(getattr(intent, "environment", ""))
+    if not environment or not component:
+        return
+    verdict = at_the_door(world, request, Address(environment, component), snapshot)
+    if verdict.outcome is Outcome.DENIED:
+        first = verdict.findings[0]
+        raise Forbidden(error(first.message, detail=f"{first.title} ({first.guardrail}).", remedy=first.remedy))
 
 
 def _paths(world: World, commit: str) -> tuple[str, ...]:

@@ -37,11 +37,20 @@ class Skipped(Exception):
 
 
 class Denied(Exception):
-    """The verdict does not let the run go on."""
+    """The verdict does not let the run go on; `why` says it where a person decided."""
 
-    def __init__(self, verdict: Verdict) -> None:
+    def __init__(self, verdict: Verdict, why: str = "") -> None:
         self.verdict = verdict
-        super().__init__(verdict.outcome.value)
+        self.why = why
+        super().__init__(why or verdict.outcome.value)
+
+
+class Asked(Exception):
+    """The verdict lets the run go on once a person approved it; it waits for that, `seconds` at most."""
+
+    def __init__(self, verdict: Verdict, approval: str, seconds: float) -> None:
+        self.verdict, self.approval, self.seconds = verdict, approval, seconds
+        super().__init__(f"It waits for the approval {approval}")
 
 
 @dataclass

@@ -20,7 +20,7 @@ from pave.engine.applying import not_converged
 from pave.engine.following import ended
 from pave.engine.making import clean_up
 from pave.engine.stages import STAGES, Stage
-from pave.engine.work import Denied, Skipped, Work, hold
+from pave.engine.work import Asked, Denied, Skipped, Work, hold
 from pave.engine.world import World
 from pave.model.diagnostics import Diagnostic, Refused, error
 
@@ -75,7 +75,10 @@ class Worker:
         """What becomes of a run that could not go on: the error's type decides."""
         match problem:
             case Denied():
-                self._end(work, State.DENIED, verdict=problem.verdict.as_data())
+                why = [error(problem.why, remedy="Change the request, then ask again.")] if problem.why else []
+                self._end(work, State.DENIED, *why, verdict=problem.verdict.as_data())
+            case Asked():
+                self._wait_for_somebody(work, problem)
             case Cancelled():
                 self._end(work, State.CANCELLED, problem.diagnostic)
             case Refused():
@@ -114,6 +117,9 @@ class Worker:
             runs.journal(work.run, stage.name, "", StepState.SKIPPED, position=position, detail=str(skipped))
         except (Stale, Later):
             raise
+        except Asked as asked:
+            runs.journal(work.run, stage.name, "", StepState.RUNNING, position=position, detail=str(asked))
+            raise
         except Exception as problem:
             work.flush()
             runs.journal(work.run, stage.name, "", StepState.FAILED, position=position, detail=_line(problem))
@@ -151,6 +157,13 @@ class Worker:
         at = self._world.clock.now() + timedelta(seconds=seconds)
         self._world.runs.move(work.run, State.WAITING, not_before=at)
         self._world.queue.push(work.run.id, work.run.subject, seconds)
+
+    def _wait_for_somebody(self, work: Work, asked: Asked) -> None:
+        """Let the run wait until somebody decided, or until nobody did in time; it holds nothing meanwhile."""
+        at = self._world.clock.now() + timedelta(seconds=max(asked.seconds, 0))
+        result = {**work.run.result, "approval": asked.approval}
+        self._world.runs.move(work.run, State.WAITING, not_before=at, result=result)
+        work.emit("run.waiting", seconds=asked.seconds, approval=asked.approval)
 
     def _again_later(self, work: Work, later: Waiting | Transient) -> None:
         if work.run.attempt >= MOST_ATTEMPTS:
@@ -191,7 +204,7 @@ class Worker:
 _SHOWN = frozenset(
     {
         *("repository", "commit", "artifact", "stacks", "urls", "health", "links", "title", "remarks"),
-        *("checks", "signature", "provenance", "change", "decision", "next"),
+        *("checks", "signature", "provenance", "change", "decision", "next", "trials", "approved_by"),
     }
 )
 """What of the stages' outputs a finished run shows as its result."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from pave.engine.catalog import CatalogProjection
 from pave.engine.snapshots import Snapshots
 from pave.ports import (
+    Approvals,
     Attestor,
     Builder,
     Builds,
@@ -22,6 +23,7 @@ from pave.ports import (
     Events,
     Evidence,
     Forge,
+    Judgements,
     Plans,
     PlatformRepository,
     Post,
@@ -59,6 +61,8 @@ class World:
     plans: Plans
     builds: Builds
     evidence: Evidence
+    approvals: Approvals
+    judgements: Judgements
     changes: Changes
     deliveries: Deliveries
     forges: Mapping[str, Forge]

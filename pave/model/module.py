@@ -74,3 +74,5 @@ class Module:
     outputs: Mapping[str, Output] = field(default_factory=dict)
     meters: tuple[Meter, ...] = ()
     prices: Mapping[str, Price] = field(default_factory=dict)
+    properties: Mapping[str, str | bool] = field(default_factory=dict)
+    supported_until: str = ""

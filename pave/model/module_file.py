@@ -62,6 +62,8 @@ def read_module(files: Mapping[str, bytes], path: str, digest: str, findings: Fi
         outputs=declared.outputs,
         meters=tuple(Meter(one["sku"], one["quantity"]) for one in spec.get("meters", ())),
         prices=prices,
+        properties=spec.get("properties", {}),
+        supported_until=str(spec.get("supported_until", "")),
     )
 
 

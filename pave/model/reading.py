@@ -31,6 +31,8 @@ from pave.model.software_template import refusal, template_from
 from pave.model.substitution import Include
 from pave.model.template import Template
 from pave.model.tree import Tree
+from pave.model.waiver import Waiver
+from pave.model.waiver_file import read_waiver
 
 FOLDERS = ("catalog", "environments", "modules", "templates", "guardrails", "waivers", "deployments")
 TEMPLATE_FILE = "template.yaml"
@@ -74,7 +76,8 @@ def read_snapshot(tree: Tree, commit: str, cache: Cache | None = None) -> Snapsh
         entities=known,
         templates=templates,
         guardrails=guardrails,
-        guardrails_digest=_digest([reader.id("guardrails")]),
+        waivers=reader.named(reader.waivers(), "waiver"),
+        guardrails_digest=_digest([reader.id("guardrails"), reader.id("waivers")]),
         inputs=_inputs(reader.id, deployments, written, environments, modules),
         unreadable=unreadable,
     )
@@ -173,6 +176,11 @@ class _Reader:
     def guardrails(self) -> Iterator[tuple[str, Guardrail]]:
         for path in self.yaml("guardrails"):
             if (value := self.once(path, lambda at, *_: read_guardrail(self.text(at), at))) is not None:
+                yield path, value
+
+    def waivers(self) -> Iterator[tuple[str, Waiver]]:
+        for path in self.yaml("waivers"):
+            if (value := self.once(path, lambda at, *_: read_waiver(self.text(at), at))) is not None:
                 yield path, value
 
     def modules(self) -> Iterator[tuple[str, Module]]:
@@ -276,6 +284,11 @@ def _contradictions(snapshot: Snapshot, written: Mapping[str, Environment]) -> I
             )
     for environment in written.values():
         yield from _wrong_bindings(environment, snapshot.modules)
+    for waiver in snapshot.waivers.values():
+        if waiver.guardrail not in snapshot.guardrails:
+            summary = f"the waiver {waiver.name} is about the guardrail {waiver.guardrail}, which is not there"
+            remedy = nearest(waiver.guardrail, list(snapshot.guardrails)) or "Remove it."
+            yield warning(summary, remedy=remedy, source=Source(f"waivers/{waiver.name}.yaml"))
     yield from _missing_owners(snapshot)
     yield from shared_keys(snapshot.entities.values())
 

@@ -6,6 +6,13 @@ errors of `pave.apply.retry` (they decide what happens next) or `Refused` (someo
 
 from __future__ import annotations
 
+from pave.ports.approving import (
+    Approval,
+    Approvals,
+    ApprovalState,
+    Judgement,
+    Judgements,
+)
 from pave.ports.checking import (
     Attestor,
     Checker,
@@ -83,6 +90,9 @@ from pave.ports.repositories import (
 __all__ = [
     "PLATFORM_REPOSITORY",
     "Applied",
+    "Approval",
+    "ApprovalState",
+    "Approvals",
     "Artifact",
     "Attestor",
     "Builder",
@@ -111,6 +121,8 @@ __all__ = [
     "ForgeEvent",
     "Holder",
     "Incoming",
+    "Judgement",
+    "Judgements",
     "Letter",
     "Note",
     "Plans",

@@ -120,7 +120,14 @@ class Signature:
 SIGNATURE = "signature"
 """What the check is called."""
 
-NOTHING_KNOWN: Mapping[str, Any] = {"checks": {}, "provenance": "missing", "signature": SignatureState.UNSIGNED.value}
+NOTHING_KNOWN: Mapping[str, Any] = {
+    "checks": {},
+    "provenance": "missing",
+    "signature": SignatureState.UNSIGNED.value,
+    "scanned": False,
+    "vulnerabilities": {"high": 0, "medium": 0, "low": 0},
+    "licences": [],
+}
 """The evidence about a version of which there is none."""
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from pave.model.names import Address
 
+MOST_SHOWN = 200
+
 
 class Outcome(str, Enum):
     """The four answers."""
@@ -21,7 +23,10 @@ class Outcome(str, Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one guardrail says of one change, and what would make it pass."""
+    """What one guardrail says of one change, and what would make it pass.
+
+    `owner` is whose guardrail it is. With a `waiver`, the name of one in force, it is shown and weighs nothing.
+    """
 
     guardrail: str
     title: str
@@ -31,6 +36,8 @@ class Finding:
     address: Address | None = None
     remedy: str = ""
     patch: Mapping[str, Any] = field(default_factory=dict)
+    owner: str = ""
+    waiver: str = ""
 
     def as_data(self) -> dict[str, Any]:
         """JSON form."""
@@ -43,12 +50,14 @@ class Finding:
             "address": str(self.address) if self.address else "",
             "remedy": self.remedy,
             "patch": dict(self.patch),
+            "owner": self.owner,
+            "waiver": self.waiver,
         }
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer on one plan, by one guardrail set (`guardrails` is its digest)."""
+    """The answer on one plan, by one guardrail set (`guardrails` is its digest). The heaviest findings come first."""
 
     outcome: Outcome
     findings: tuple[Finding, ...] = ()
@@ -60,9 +69,10 @@ class Verdict:
         return self.outcome in (Outcome.ALLOWED, Outcome.WARNED)
 
     def as_data(self) -> dict[str, Any]:
-        """JSON form."""
+        """JSON form; of very many findings the first ones, and how many there are."""
         return {
             "outcome": self.outcome.value,
             "guardrails": self.guardrails,
-            "findings": [one.as_data() for one in self.findings],
+            "findings": [one.as_data() for one in self.findings[:MOST_SHOWN]],
+            "total": len(self.findings),
         }

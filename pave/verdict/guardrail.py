@@ -7,19 +7,19 @@ is a finding of its own (`guardrail.error`) that denies. A broken rule never let
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
-from pave.model.diagnostics import Diagnostic, error
-from pave.model.guardrail import Example, Guardrail
+from pave.model.guardrail import Guardrail
 from pave.model.names import Address
-from pave.verdict.evidence import NOTHING_KNOWN
+from pave.verdict.bounds import too_large, unbounded
 from pave.verdict.finding import Finding
 
 BROKEN = "guardrail.error"
 APPLIES_TO = ("type", "action", "module", "stateful", "environment")
+_OF_A_CHANGE = re.compile(r"\b(change|inputs|module|workload)\b|\{address\}")
 _PLACE = re.compile(r"\{([a-z_][a-z0-9_.]*)\}")
 
 
@@ -34,9 +34,14 @@ class Subject:
     data: Mapping[str, Any]
 
     @cached_property
+    def too_large(self) -> str:
+        """Why it cannot be looked at in any sensible time; empty where it can."""
+        return too_large(self.data)
+
+    @cached_property
     def context(self) -> Any:
         """One CEL context for all rules: converting the data is what costs, not the evaluation."""
-        import cel  # noqa: PLC0415 — see _compile
+        import cel  # noqa: PLC0415 — see _program
 
         return cel.Context(variables=dict(self.data))
 
@@ -49,17 +54,24 @@ class Compiled:
     program: Any
     problem: str = ""
 
+    @cached_property
+    def about_change(self) -> bool:
+        """Whether it says anything of the change itself; one that does not is asked once for a whole stack."""
+        return _OF_A_CHANGE.search(f"{self.rule.require} {self.rule.message}") is not None
+
     def applies(self, subject: Subject) -> bool:
-        """Whether the rule looks at this change at all. A key it cannot match on makes it look."""
+        """Whether the rule looks at this change at all. What is not there to be matched on makes it look."""
         change, environment = subject.data.get("change", {}), subject.data.get("environment", {})
-        known = {**change, "environment": environment.get("kind")}
+        known = {**change, **({"environment": environment["kind"]} if "kind" in environment else {})}
         return all(
-            key not in APPLIES_TO or known.get(key) in (wanted if isinstance(wanted, (list, tuple)) else [wanted])
+            key not in known or known[key] in (wanted if isinstance(wanted, (list, tuple)) else [wanted])
             for key, wanted in self.rule.applies.items()
         )
 
     def ask(self, subject: Subject) -> Finding | None:
         """The finding of this rule on this change, or None where it holds or does not apply."""
+        if too_much := subject.too_large:
+            return self._broken(subject, too_much)
         unknown = sorted(set(self.rule.applies) - set(APPLIES_TO))
         if unknown:
             return self._broken(subject, f"it selects on {', '.join(unknown)}, which no change has")
@@ -85,6 +97,7 @@ class Compiled:
             address=subject.address,
             remedy=rule.remedy,
             patch=rule.patch,
+            owner=str(rule.owner),
         )
 
     def _broken(self, subject: Subject, why: str) -> Finding:
@@ -96,6 +109,7 @@ class Compiled:
             message=f"{self.rule.name} on {subject.address}: {why}.",
             address=subject.address,
             remedy=f"Its owner, {self.rule.owner.short}, must mend it; `pave guardrail test` shows the same.",
+            owner=str(self.rule.owner),
         )
 
 
@@ -105,56 +119,20 @@ def compile_all(rules: Iterable[Guardrail]) -> tuple[Compiled, ...]:
 
 
 def _compile(rule: Guardrail) -> Compiled:
+    return Compiled(rule, *_program(rule.require))
+
+
+@lru_cache(maxsize=1024)
+def _program(condition: str) -> tuple[Any, str]:
+    """A condition compiled, or None and why it cannot be."""
     import cel  # noqa: PLC0415 — it loads its own command line, 0.1 s that no other command should wait for
 
+    if why := unbounded(condition):
+        return None, why
     try:
-        return Compiled(rule, cel.compile(rule.require))
+        return cel.compile(condition), ""
     except Exception as problem:  # noqa: BLE001 — see Compiled.ask
-        return Compiled(rule, None, _first_line(problem))
-
-
-def run_examples(compiled: Compiled) -> Sequence[Diagnostic]:
-    """Run a guardrail's own examples; one diagnostic for each that does not come out as expected."""
-    wrong = []
-    for number, example in enumerate(compiled.rule.examples):
-        found = _outcome_of(compiled, example)
-        if found != example.expect:
-            wrong.append(
-                error(
-                    f"{compiled.rule.name}: example {number + 1} is {found}, not {example.expect}",
-                    detail=f"Given {dict(example.given)}.",
-                    remedy="Correct the condition or the example.",
-                    path=f"spec.examples[{number}]",
-                )
-            )
-    return wrong
-
-
-def _outcome_of(compiled: Compiled, example: Example) -> str:
-    applies = {
-        key: wanted[0] if isinstance(wanted, (list, tuple)) else wanted for key, wanted in compiled.rule.applies.items()
-    }
-    environment = {
-        "name": "example",
-        "kind": "development",
-        "owner": "group:default/example",
-        "inherits": "",
-        "provenance": "",
-        "signature": "",
-    }
-    if kind := applies.pop("environment", None):
-        environment["kind"] = kind
-    given = {key: value for key, value in example.given.items() if key not in ("environment", "change")}
-    data = {
-        "environment": environment | dict(example.given.get("environment", {})),
-        "change": applies | dict(example.given.get("change", {})),
-        "inputs": {},
-        "evidence": dict(NOTHING_KNOWN),
-    } | given
-    finding = compiled.ask(Subject(Address("example", "service", "thing"), data))
-    if finding is None:
-        return "allowed"
-    return {"advisory": "allowed-with-warnings", "soft": "needs-approval"}.get(finding.level, "denied")
+        return None, _first_line(problem)
 
 
 def fill(text: str, data: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ from pave.adapters.git.server import GitServer
 from pave.adapters.git.services import GitRepositories
 from pave.adapters.git.tree import GitTree
 from pave.adapters.postgres import database
+from pave.adapters.postgres.approvals import PostgresApprovals, PostgresJudgements
 from pave.adapters.postgres.catalog import PostgresCatalog
 from pave.adapters.postgres.changes import PostgresChanges
 from pave.adapters.postgres.credentials import PostgresCredentials
@@ -134,6 +135,8 @@ class Platform:
             plans=PostgresPlans(self.records, self.cipher),
             builds=PostgresBuilds(self.records),
             evidence=PostgresEvidence(self.records),
+            approvals=PostgresApprovals(self.records),
+            judgements=PostgresJudgements(self.records),
             changes=PostgresChanges(self.records),
             deliveries=PostgresDeliveries(self.records),
             forges=_forges(self.settings),

@@ -191,19 +191,9 @@ def test_what_is_depended_on_comes_first_and_what_is_missing_is_named(visitor: V
 def test_whoever_is_not_of_the_platforms_team_runs_no_module_by_pushing_a_branch(
     visitor: Visitor, there: Platform
 ) -> None:
-    from pave.adapters.postgres import database  # noqa: PLC0415 — a token for somebody else: there is no command yet
-    from pave.adapters.postgres.credentials import PostgresCredentials  # noqa: PLC0415
-    from pave.model.names import Ref  # noqa: PLC0415
-
-    record = there.record("control", "control")
-    url = f"postgresql://pave:{record['password']}@127.0.0.1:{record['port']}/pave"
-    records = database.connect(url, size=1)
-    scopes = ["catalog:read", "component:write"]
-    token = PostgresCredentials(records).issue("token", Ref.parse("user:default/sam"), scopes, 600)
-    records.dispose()
     begin(visitor, "theirs")
     visitor.commit("platform", "modules/local-queue/extra.tf", 'variable "extra" {\n  default = ""\n}\n')
-    sam = Visitor(there, visitor.folder, token)
+    sam = Visitor(there, visitor.folder, there.token("sam"))
     said = sam.push("platform", "theirs")
     assert "user:sam may not change modules/local-queue/extra.tf" in said
     (change,) = [one for one in there.get("/changes")["changes"] if one["branch"] == "theirs"]

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import CursorResult, Engine, Row, Select, and_, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from pave.adapters.postgres.schema import runs, steps
+from pave.adapters.postgres.schema import approvals, runs, steps
 from pave.apply.retry import Stale
 from pave.apply.run import TERMINAL, Run, State, Step, StepState, sources
 from pave.model.diagnostics import error
@@ -132,6 +132,8 @@ class PostgresRuns:
             connection.execute(
                 update(runs).where(idle).values(state=State.CANCELLED.value, finished_at=func.now(), lease_until=None)
             )
+            asked = and_(approvals.c.run == run, approvals.c.state.in_(["open", "approved"]))
+            connection.execute(update(approvals).where(asked).values(state="expired"))  # nobody needs an answer now
             open_ = and_(runs.c.id == run, runs.c.finished_at.is_(None))
             connection.execute(update(runs).where(open_).values(cancel_asked=True))
         return self.get(run)

@@ -257,6 +257,38 @@ deliveries = Table(
     Index("ix_deliveries_environment_created", "environment", "created_at"),
 )
 
+# Questions to people, and their answers: one a run and digest.
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("approvers", JSONB, nullable=False),
+    Column("findings", JSONB, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("asked_at", _time, nullable=False, index=True),
+    Column("expires_at", _time, nullable=False),
+    Column("decided_by", Text),
+    Column("decided_at", _time),
+    Column("reason", Text, nullable=False, server_default=""),
+    UniqueConstraint("run", "digest"),
+)
+
+# What was judged in the last 30 days, with what it was about: rules that are to be changed are tried on it.
+judgements = Table(
+    "judgements",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("stage", Text, primary_key=True),
+    Column("verdict", JSONB, nullable=False),
+    Column("subjects", JSONB, nullable=False),
+    Column("at", _time, nullable=False, index=True),
+)
+
 # Bearer tokens, one-time login links and sessions: only the SHA-256 of each is kept.
 credentials = Table(
     "credentials",

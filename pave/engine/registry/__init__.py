@@ -6,6 +6,7 @@ from typing import Any
 
 from pave.engine.operations import Operation
 from pave.engine.registry import (
+    approvals,
     catalog,
     changes,
     components,
@@ -30,5 +31,6 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *runs.OPERATIONS,
     *catalog.OPERATIONS,
     *guardrails.OPERATIONS,
+    *approvals.OPERATIONS,
     *platform.OPERATIONS,
 )

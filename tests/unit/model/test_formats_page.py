@@ -15,7 +15,8 @@ from pave.model.inspection import CATALOG_FILES
 from pave.model.reading import FOLDERS, read_snapshot
 from pave.model.score import read_workload
 from pave.model.software_template import SUPPORTED_ACTIONS
-from pave.verdict.guardrail import compile_all, run_examples
+from pave.verdict.examples import run_examples
+from pave.verdict.guardrail import compile_all
 
 PAGE = (Path(__file__).parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
