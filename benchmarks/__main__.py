@@ -7,8 +7,9 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from benchmarks import delivery, figures
+from benchmarks import delivery, figures, guardrails
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ FIGURES: Sequence[Figure] = (
     Figure("preview.ready", "s", 6.0, delivery.preview_ready, 3),
     Figure("preview.leftovers", "things", 0.0, delivery.preview_leftovers, 1),
     Figure("push.50.fairness", "times", 1.5, delivery.push_fairness, 1),
+    Figure("verdict.50_rules", "ms", 5.0, guardrails.verdict_50_rules, 50),
+    Figure("dryrun.1", "s", 0.4, partial(guardrails.dry_run, 1)),
+    Figure("dryrun.8", "s", 0.8, partial(guardrails.dry_run, 8)),
+    Figure("rejudge.1000", "s", 5.0, guardrails.rejudge_1000, 3),
 )
 
 

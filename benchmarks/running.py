@@ -51,6 +51,13 @@ class Running:
         found: dict[str, Any] = answer.json()
         return found
 
+    def look(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Ask what would happen."""
+        answer = self.client.post(f"/api/v1{path}", params={"dry_run": "true"}, json=body)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
     def credentials(self, address: str) -> dict[str, Any]:
         """How to reach a resource."""
         answer = self.client.post(f"/api/v1/resources/{address}/credentials")
