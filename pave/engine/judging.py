@@ -223,7 +223,9 @@ def verdict_on(
     for one in plans:
         name = one.stack.environment
         environment = found.environment(name) or (noted or {}).get(name) or Environment(name, "production", PLATFORM)
-        subjects += subjects_of(one, facts.around(one, environment, whole))
+        before, after = (each.environments.get(name) for each in (found.base, found.snapshot))
+        moved = after is not None and before != after
+        subjects += subjects_of(one, facts.around(one, environment, whole), moved=moved)
     return Judged(give_verdict(subjects, rules_of(found.snapshot), stages, facts.now), tuple(subjects))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pave.engine.changes import PREVIEW, preview_name
 from pave.engine.following import ask, promote_what_is_due
@@ -18,11 +18,14 @@ from pave.engine.reviews import remove
 from pave.engine.world import World
 from pave.model.diagnostics import Refused
 from pave.model.duration import idle_time, instant
+from pave.model.environment import Environment
 from pave.model.names import Address
 from pave.model.snapshot import Snapshot
 from pave.ports import PLATFORM_REPOSITORY
 from pave.request.intent import Advance, Sleep
 
+_WARNING = timedelta(hours=24)
+"""How long before its end the owner of an environment is told."""
 _log = logging.getLogger(__name__)
 
 
@@ -63,8 +66,21 @@ def reap(world: World, snapshot: Snapshot) -> datetime | None:
         if orphan or (until is not None and until <= now):
             remove(world, name, f"reap/{name}/{environment.until}")
         elif until is not None:
-            coming.append(until)
+            coming.append(until if until - now <= _WARNING else until - _WARNING)
+            if until - now <= _WARNING:
+                _warn(world, environment)
     return min(coming, default=None)
+
+
+def _warn(world: World, environment: Environment) -> None:
+    """Tell the owner once that an environment ends soon, and how it may go on."""
+    subject = f"environment/{environment.name}"
+    told = (one.data.get("until") for one in world.events.read(0, subject=subject) if one.type == "environment.ends")
+    if environment.until not in told:
+        remedy = f"pave env extend {environment.name} --by 3d"
+        world.events.emit(
+            "environment.ends", subject, until=environment.until, owner=str(environment.owner), remedy=remedy
+        )
 
 
 def put_to_sleep(world: World, snapshot: Snapshot, busy: Collection[str]) -> datetime | None:

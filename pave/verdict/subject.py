@@ -97,10 +97,17 @@ class Around:
     approved_by: str = ""
 
 
-def subjects_of(plan: Plan, known: Around) -> tuple[Subject, ...]:
-    """What there is to judge in a plan: each change that does something, with all that is known around it."""
+def subjects_of(plan: Plan, known: Around, *, moved: bool = False) -> tuple[Subject, ...]:
+    """What there is to judge in a plan: each change that does something, with all that is known around it.
+
+    Where the environment itself `moved` and nothing in the stack changes, the stack is looked at as a whole: another
+    end, budget or window is judged too.
+    """
     around = _around(plan.stack, known)
-    return tuple(_subject(one, around, known) for one in plan.changes if one.action is not Action.NONE)
+    found = tuple(_subject(one, around, known) for one in plan.changes if one.action is not Action.NONE)
+    if found or not moved:
+        return found
+    return (_subject(Change(plan.stack, Action.NONE, ""), around, known),)
 
 
 KNOWN_AT_THE_DOOR = ("environment", "component", "actor", "approval", "request", "team", "time")

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -192,6 +193,14 @@ def test_a_preview_is_seeded_once_and_goes_when_its_time_is_over(visitor: Visito
     assert more["state"] == "succeeded"
     longer = there.file(f"environments/{name}.yaml") or ""
     assert until[1] not in longer
+    too_long = there.run("POST", f"/environments/{name}/extend", {"by": "60d"})
+    assert [one["guardrail"] for one in too_long["verdict"]["findings"]] == ["preview-ends"]
+    assert too_long["state"] == "denied"
+    soon = (datetime.now(UTC) + timedelta(hours=3)).isoformat(timespec="seconds")
+    there.commit({f"environments/{name}.yaml": re.sub(r"until: .*", f"until: '{soon}'", longer)})
+    warned = f"SELECT data FROM events WHERE type = 'environment.ends' AND subject = 'environment/{name}'"
+    ((told,),) = wait_for(lambda: there.control(warned), "the warning", there)
+    assert (told["until"], told["remedy"]) == (soon, f"pave env extend {name} --by 3d")
     over = re.sub(r"until: .*", "until: '2026-01-01T00:00:00Z'", longer)
     there.commit({f"environments/{name}.yaml": over, "environments/preview.yaml": pattern})
     wait_for(lambda: there.file(f"environments/{name}.yaml") is None, "the end of the preview", there)
