@@ -3,6 +3,7 @@ PY := .venv/bin/python
 PYTHON ?= python3
 ARGS ?=
 ONLY ?=
+WORKERS ?= 2
 
 .PHONY: setup demo test unit lint bench docs lock clean
 .DEFAULT_GOAL := demo
@@ -18,8 +19,8 @@ setup: .venv/.ready
 demo: setup ## start Pave on this machine and walk the golden path
 	.venv/bin/pave demo $(ARGS)
 
-test: setup ## all tests
-	.venv/bin/pytest $(ARGS)
+test: setup ## all tests, file by file on WORKERS processes
+	.venv/bin/pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 unit: setup ## the fast, socket-free ones
 	.venv/bin/pytest tests/unit $(ARGS)
@@ -31,7 +32,7 @@ lint: setup ## style, layers, types
 	.venv/bin/mypy
 
 crash: setup ## kill the server at each step boundary, each time with a run of its own
-	PAVE_WALK=all .venv/bin/pytest tests/journeys/test_crash.py $(ARGS)
+	PAVE_WALK=all .venv/bin/pytest tests/journeys/test_crash.py tests/journeys/test_pipeline_faults.py $(ARGS)
 
 bench: setup ## one JSON line a figure; ONLY=provision.8 chooses
 	$(PY) -m benchmarks $(ONLY)

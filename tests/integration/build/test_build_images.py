@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -109,10 +110,13 @@ def test_it_sees_the_image_and_nothing_else(images: SandboxBuilder, tmp_path: Pa
 
 def test_a_workload_of_an_image_answers(images: SandboxBuilder, tmp_path: Path, sandbox: Sandbox) -> None:
     artifact, _ = built(images, tmp_path / "a", Dockerfile=SITE, start=START)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     confinement = Confinement(
         tuple(artifact.processes["web"]),
         artifact.directory,
-        {**artifact.environment, "PORT": "18745"},
+        {**artifact.environment, "PORT": str(port)},
         root=images.path(artifact.digest),
         network=True,
     )
@@ -127,7 +131,7 @@ def test_a_workload_of_an_image_answers(images: SandboxBuilder, tmp_path: Path, 
     try:
         transport = httpx.HTTPTransport(retries=8)
         with httpx.Client(transport=transport, trust_env=False) as client:
-            answer = client.get("http://127.0.0.1:18745/")
+            answer = client.get(f"http://127.0.0.1:{port}/")
     finally:
         stop.set()
         thread.join(10)
