@@ -6,6 +6,8 @@ Everything here asks through `submit`, as everybody does, and asking twice is ha
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +19,7 @@ from pave.engine.rollouts import bake_time
 from pave.engine.submit import submit
 from pave.engine.work import Work
 from pave.engine.world import World
+from pave.model.deployment_file import path_of
 from pave.model.diagnostics import Diagnostic, Refused
 from pave.model.names import Address
 from pave.model.snapshot import Snapshot
@@ -89,9 +92,32 @@ def _way_back(work: Work, stacks: list[Address]) -> Intent | None:
     there = [one for one in stacks if (found := snapshot.deployments.get(one)) is not None and found.commit]
     if isinstance(intent, Deploy | Promote | Advance) and there:
         return Rollback(there[0], automatic=True)
-    if isinstance(intent, RollbackAll):
-        return RollbackAll(tuple(Rollback(one, automatic=True) for one in there))
+    if isinstance(intent, Rollback | RollbackAll) and there:
+        return _restored(work, (intent,) if isinstance(intent, Rollback) else intent.stacks)
     return None
+
+
+def _restored(work: Work, wanted: Sequence[Rollback]) -> Intent | None:
+    """Each stack as it was before a rollback that did not come to live for all of them: all go back, or none.
+
+    Where that was itself a way back, nothing is known to run and somebody has to look; where somebody changed a stack
+    meanwhile, their word counts.
+    """
+    before = {one.stack: _before(work, one.stack) for one in wanted}
+    if any(one.automatic for one in wanted) or not all(before.values()):
+        return None
+    again = tuple(Rollback(stack, commit, automatic=True) for stack, commit in before.items())
+    return again[0] if len(again) == 1 else RollbackAll(again)
+
+
+def _before(work: Work, stack: Address) -> str:
+    """The commit that a stack ran until this run's own change to it; empty if that is not the newest one."""
+    world = work.world
+    newest = [one.id for one in world.platform.log(path_of(stack), limit=2)]
+    if len(newest) < 2 or newest[0] != work.output("record").get("commit"):
+        return ""
+    found = world.snapshots.deployment_at(newest[1], stack)
+    return found.commit if found else ""
 
 
 def _merged(work: Work, intent: MergeChange) -> list[str]:
@@ -150,7 +176,9 @@ def _promote(world: World, snapshot: Snapshot, stack: Address) -> tuple[str, dat
 def ask(world: World, intent: Intent, key: str, wait: timedelta = timedelta(0), reason: str = "") -> list[str]:
     """Ask in the platform's own name; what cannot be asked for is told in the log."""
     if reason and isinstance(intent, Rollback):
-        intent = Rollback(intent.stack, intent.to, reason, intent.automatic)
+        intent = replace(intent, reason=reason)
+    elif reason and isinstance(intent, RollbackAll):
+        intent = RollbackAll(tuple(replace(one, reason=reason) for one in intent.stacks))
     try:
         run = submit(world, Request(SYSTEM, "engine", intent, world.clock.now(), key), wait)
     except Refused as refused:

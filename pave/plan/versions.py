@@ -156,7 +156,9 @@ def _rollback(wanted: Sequence[Rollback], snapshot: Snapshot, made: Made) -> Des
     for one in wanted:
         there, earlier = deployment_of(snapshot, one.stack), made.earlier[one.stack]
         reason = one.reason or f"Rolled back from {there.commit[:7]}"
-        back = replace(earlier, address=one.stack, pin=None if one.automatic else reason, rollout=None, asleep=False)
+        # What takes a failed rollback back brings the pin back, too, that held the version before.
+        pin = (earlier.pin if one.to else None) if one.automatic else reason
+        back = replace(earlier, address=one.stack, pin=pin, rollout=None, asleep=False)
         edits[path_of(one.stack)] = write_deployment(back)
     stacks = tuple(one.stack for one in wanted)
     names = ", ".join(f"{one} back to {made.earlier[one].commit[:7]}" for one in stacks)

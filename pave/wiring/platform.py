@@ -115,7 +115,7 @@ class Platform:
         repositories = GitRepositories(data / "repositories", self.settings.git)
         self.builder = SandboxBuilder(self.settings, self.base.sandbox)
         self._git = GitServer(
-            self.settings.git, self.base.places.run, lambda name: _place(truth, repositories, name), _MOST_PUSHED
+            self.settings.git, self.base.places.run, lambda name: _place(truth, repositories, name)
         )
         cloud = self._cloud()
         stacks, catalog = PostgresStacks(self.records), PostgresCatalog(self.records)
@@ -257,7 +257,6 @@ class Platform:
         self.queue.free()
 
 
-_MOST_PUSHED = 2 * 1024**3
 """Bytes that one push may bring."""
 
 

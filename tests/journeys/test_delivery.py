@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from platform_for_tests import Platform, platform
+from platform_for_tests import APP, TINY, Platform, commit_all, platform, repository
 from visitor_for_tests import Visitor, wait_for
+
+from pave.model.duration import in_words
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -196,7 +200,7 @@ def test_a_preview_is_seeded_once_and_goes_when_its_time_is_over(visitor: Visito
     too_long = there.run("POST", f"/environments/{name}/extend", {"by": "60d"})
     assert [one["guardrail"] for one in too_long["verdict"]["findings"]] == ["preview-ends"]
     assert too_long["state"] == "denied"
-    soon = (datetime.now(UTC) + timedelta(hours=3)).isoformat(timespec="seconds")
+    soon = in_words(datetime.now(UTC) + timedelta(hours=3))
     there.commit({f"environments/{name}.yaml": re.sub(r"until: .*", f"until: '{soon}'", longer)})
     warned = f"SELECT data FROM events WHERE type = 'environment.ends' AND subject = 'environment/{name}'"
     ((told,),) = wait_for(lambda: there.control(warned), "the warning", there)
@@ -356,14 +360,48 @@ def test_a_rollback_is_pinned_and_a_push_respects_it(visitor: Visitor, there: Pl
     assert places(there, commit)["dev"]["state"] == "live"
 
 
-def test_several_go_back_together_or_not_at_all(visitor: Visitor, there: Platform) -> None:
-    refused = there.ask("POST", "/rollbacks", {"stacks": ["dev/orders", "dev/nothing"], "reason": "both"})
+@pytest.fixture
+def pair(there: Platform, tmp_path: Path) -> Iterator[tuple[dict[str, str], socket.socket]]:
+    """Two services at their second version, by stack the commits of both; the first one of `right` needs a listener."""
+    with socket.create_server(("127.0.0.1", 0)) as needed:
+        knock = f"import socket\nsocket.create_connection(('127.0.0.1', {needed.getsockname()[1]}), 2)\n"
+        for name, first in (("left", ""), ("right", knock)):
+            folder = repository(tmp_path / name, {**TINY, "app.py": first + APP})
+            there.done("POST", "/components/import", {"url": str(folder), "name": name})
+            (folder / "app.py").write_text(APP.replace('"1"', '"2"'))
+            commit_all(folder, "Second")
+            there.done("POST", f"/stacks/dev/{name}/deploy", {})
+        yield {one: str((there.status(one) or {})["commit"]) for one in ("dev/left", "dev/right")}, needed
+    for stack in ("dev/left", "dev/right"):
+        there.done("DELETE", f"/stacks/{stack}")
+
+
+def test_several_go_back_together_or_not_at_all(
+    there: Platform, pair: tuple[dict[str, str], socket.socket]
+) -> None:
+    second, needed = pair
+    stacks = sorted(second)
+    asked = {"stacks": stacks, "reason": "both"}
+    refused = there.ask("POST", "/rollbacks", {"stacks": [*stacks, "dev/nothing"], "reason": "both"})
     assert refused.status_code in (404, 422), refused.text
-    there.settle(60)
-    run = there.done("POST", "/rollbacks", {"stacks": ["dev/orders", "staging/orders"], "reason": "both"})
+    assert [there.fetch(one).text for one in stacks] == ["version 2", "version 2"]
+    run = there.done("POST", "/rollbacks", asked)
     assert len(there.commits_of(run["id"])) == 1
-    for stack in ("dev/orders", "staging/orders"):
+    for stack in stacks:
         assert (there.status(stack) or {})["pin"] == "both"
+        assert there.fetch(stack).text == "version 1"
+        there.done("POST", f"/stacks/{stack}/deploy", {"revision": second[stack]})
+    needed.close()  # what the first version of one of them needs is gone: neither goes back
+    failed = there.run("POST", "/rollbacks", asked)
+    assert failed["state"] == "failed"
+    assert failed["error"]["address"].startswith("dev/right"), failed["error"]
+    back = there.ended(failed["result"]["next"])
+    assert (back["kind"], back["state"], back["actor"]) == ("stacks.rollback", "succeeded", "system:default/pave")
+    assert len(there.commits_of(back["id"])) == 1
+    for stack in stacks:
+        assert there.fetch(stack).text == "version 2", stack
+        assert live(there, stack, second[stack]), "and Git says so"
+        assert (there.status(stack) or {})["pin"] is None, "as before"
 
 
 def test_a_sleeping_stack_wakes_with_the_first_request(visitor: Visitor, there: Platform) -> None:

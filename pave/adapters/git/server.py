@@ -14,7 +14,7 @@ import secrets
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,9 @@ from pave.ports import Push, Receiver, RefUpdate
 SERVICES = ("git-upload-pack", "git-receive-pack")
 _NOTHING = re.compile(r"^0+$")
 _HOOKS = ("pre-receive", "post-receive")
+_SHOWN = 10
 _CONFIGURATION = {
+    "core.bigFileThreshold": "32m",  # larger objects are streamed, however small they were sent
     "core.fsmonitor": "false",
     "gc.auto": "0",
     "receive.autogc": "false",
@@ -72,6 +74,15 @@ class Pushed:
 
 
 @dataclass(frozen=True)
+class PushLimits:
+    """How much one push may bring: bytes as they are sent, objects, and the bytes of an object unpacked."""
+
+    sent_bytes: int = 2 * 1024**3
+    objects: int = 1_000_000
+    object_bytes: int = 200_000_000
+
+
+@dataclass(frozen=True)
 class _Open:
     """A push that is under way."""
 
@@ -84,10 +95,12 @@ class _Open:
 class GitServer:
     """Serves repositories. `place` tells where a repository lies and which branch of it is protected."""
 
-    def __init__(self, program: str, run: Path, place: Callable[[str], tuple[Path, str]], most_bytes: int) -> None:
+    def __init__(
+        self, program: str, run: Path, place: Callable[[str], tuple[Path, str]], limits: PushLimits | None = None
+    ) -> None:
         self._program = program or "git"
         self._place = place
-        self._most = most_bytes
+        self._limits = limits or PushLimits()
         self._socket = run / "hooks.sock"
         self._hooks = run / "hooks"
         self._open: dict[str, _Open] = {}
@@ -144,7 +157,7 @@ class GitServer:
         configuration = {
             **_CONFIGURATION,
             "core.hooksPath": str(self._hooks),
-            "receive.maxInputSize": str(self._most),
+            "receive.maxInputSize": str(self._limits.sent_bytes),
         }
         settings = [part for key, value in configuration.items() for part in ("-c", f"{key}={value}")]
         environment = {
@@ -207,6 +220,7 @@ class GitServer:
         if told["phase"] == "pre-receive":
             incoming = Pushed(found.path, {**told["environment"], "GIT_DIR": str(found.path)})
             _refuse_what_nobody_may(push, incoming, found.protected)
+            _refuse_what_is_too_much(push, incoming, self._limits)
             _tell(self._receiver.before(push, incoming), say, only_long=True)
         else:
             _tell(self._receiver.after(push), say)
@@ -237,6 +251,59 @@ def _refuse_what_nobody_may(push: Push, incoming: Pushed, protected: str) -> Non
                     remedy=f"git pull --rebase origin {protected}, then push again; git revert takes a commit back.",
                 )
             )
+
+
+def _refuse_what_is_too_much(push: Push, incoming: Pushed, limits: PushLimits) -> None:
+    """What was sent small may be large: objects are counted and weighed as they will be, before they are taken in."""
+    quarantine = incoming.environment.get("GIT_QUARANTINE_PATH", "")
+    if not quarantine:
+        return
+    brought = pygit2.Odb(quarantine)
+    count, large = 0, []
+    for id_ in brought:
+        count += 1
+        _, size = brought.read_header(id_)
+        if size > limits.object_bytes:
+            large.append((str(id_), size))
+    if count > limits.objects:
+        raise Refused(
+            error(f"The push brings more than {limits.objects:,} objects", remedy="Push its history in parts.")
+        )
+    names = _names_of({one for one, _ in large}, push, incoming) if large else {}
+    if large:
+        raise Refused(
+            *(
+                error(
+                    f"{names.get(one, one)} has {size:,} bytes, more than the {limits.object_bytes:,} of a file",
+                    remedy="Take it out of every commit (git rebase), and keep it outside Git, in a bucket.",
+                )
+                for one, size in large[:_SHOWN]
+            )
+        )
+
+
+def _names_of(ids: Collection[str], push: Push, incoming: Pushed) -> Mapping[str, str]:
+    """The paths that these objects have in the commits of a push."""
+    repository = incoming.repository()
+    known = [repository.references[name].target for name in repository.references]
+    found: dict[str, str] = {}
+    for new in {one.new for one in push.updates if one.new}:
+        walker = repository.walk(new)
+        for one in known:
+            walker.hide(one)
+        for commit in walker:
+            found |= {id_: path for id_, path in _files(commit.tree, "") if id_ in ids}
+            if len(found) == len(ids):
+                return found
+    return found
+
+
+def _files(tree: pygit2.Tree, at: str) -> Iterator[tuple[str, str]]:
+    for entry in tree:
+        if isinstance(entry, pygit2.Tree):
+            yield from _files(entry, f"{at}{entry.name}/")
+        else:
+            yield str(entry.id), f"{at}{entry.name}"
 
 
 def _tell(lines: Iterable[str], say: Callable[[str], None], *, only_long: bool = False) -> None:

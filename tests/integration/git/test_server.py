@@ -18,7 +18,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from pave.adapters.git.server import GitServer
+from pave.adapters.git.server import GitServer, PushLimits
 from pave.adapters.git.services import GitRepositories
 from pave.doors import git as door
 from pave.model.diagnostics import Refused, Source, Unknown, error
@@ -28,7 +28,7 @@ from pave.ports import Principal, Push
 DANA = Ref.parse("user:dana")
 SCOPES = frozenset({"catalog:read", "component:write"})
 PRINCIPALS = {"good": Principal(DANA, SCOPES), "reader": Principal(DANA, frozenset({"catalog:read"}))}
-MOST = 120_000_000
+LIMITS = PushLimits(sent_bytes=50_000_000, objects=500, object_bytes=48_000_000)
 
 
 @dataclass
@@ -117,7 +117,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         return error("dana may not change locked", remedy="Ask.") if write and repository == "locked" else None
 
     receiver = Told()
-    server = GitServer("", tmp_path, place, MOST)
+    server = GitServer("", tmp_path, place, LIMITS)
     server.start(receiver)
     app = Starlette(routes=door.routes(server, door.Rights(PRINCIPALS.get, refusal)))
     listener = socket.create_server(("127.0.0.1", 0))
@@ -219,15 +219,36 @@ def test_shallow_and_partial_clones(served: Served) -> None:
 
 def test_a_large_push_is_streamed_and_a_too_large_one_refused(served: Served) -> None:
     served.clone()
-    served.commit("work", "big", os.urandom(60_000_000))
+    served.commit("work", "big", os.urandom(45_000_000))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     served.git("push", "--quiet", "origin", "main", at="work")
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
-    assert grown < 30_000_000, grown
-    served.commit("work", "bigger", os.urandom(130_000_000))
+    assert grown < 22_000_000, grown
+    served.commit("work", "bigger", os.urandom(55_000_000))
     said = served.git("push", "origin", "main", at="work", check=False)
     assert "exceeds maximum allowed size" in said
     assert len(served.receiver.pushes) == 1
+
+
+def test_what_is_sent_small_and_is_large_is_refused_by_name(served: Served) -> None:
+    served.clone()
+    (served.folder / "work" / "data").mkdir()
+    made = served.commit("work", "data/bomb", bytes(60_000_000))
+    said = served.git("push", "origin", "main", at="work", check=False)
+    assert "data/bomb has 60,000,000 bytes, more than the 48,000,000 of a file" in said
+    assert "git rebase" in said
+    assert made not in served.bare
+    assert served.receiver.pushes == []
+    assert not list((served.root / "orders.git" / "objects").glob("*incoming*")), "nothing of it is left"
+
+
+def test_more_objects_than_a_push_may_bring_are_refused(served: Served) -> None:
+    served.clone()
+    for number in range(600):
+        (served.folder / "work" / f"{number}.txt").write_text(f"{number}\n")
+    served.commit("work", "last.txt", "last\n")
+    assert "more than 500 objects" in served.git("push", "origin", "main", at="work", check=False)
+    assert served.receiver.pushes == []
 
 
 def test_two_pushes_at_once_are_one_after_the_other_or_refused(served: Served) -> None:

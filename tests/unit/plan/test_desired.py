@@ -240,6 +240,13 @@ def test_a_rollback_is_pinned_with_its_reason() -> None:
     assert "1111111" in str(after(wish.Rollback(ORDERS), Made(earlier={ORDERS: earlier})).pin)
 
 
+def test_what_takes_a_failed_rollback_back_keeps_the_pin_that_was_there() -> None:
+    earlier = replace(RUNNING, commit=TWO, pin="wait for prices")
+    back = wish.Rollback(ORDERS, TWO, automatic=True)
+    assert after(back, Made(earlier={ORDERS: earlier})) == earlier
+    assert after(wish.Rollback(ORDERS, automatic=True), Made(earlier={ORDERS: earlier})).pin is None
+
+
 def test_releasing_a_pin_changes_nothing_else() -> None:
     assert after(wish.ReleasePin(ORDERS)) == replace(RUNNING, pin=None)
 
