@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 
 from benchmarks.running import Running, platform
 
@@ -236,9 +237,10 @@ def preview_ready(runs: int) -> Pairs:
 
 
 def preview_leftovers(runs: int) -> Pairs:
-    """What is left of 30 previews that were opened and closed: processes, databases, files, rows."""
+    """What is left of 30 previews that were opened and closed: processes, ports, databases, files, rows."""
     with service() as visitor:
         for round_ in range(runs):
+            before = _standing(visitor.running)
             for number in range(30):
                 branch = f"left{round_}-{number}"
                 visitor.git("checkout", "--quiet", "-B", branch, "origin/main")
@@ -246,7 +248,10 @@ def preview_leftovers(runs: int) -> Pairs:
                 _ended(visitor.running, visitor.push(branch))
                 visitor.git("push", "--quiet", "origin", f":{branch}")
             _await(lambda: not _previews(visitor.running))
-            yield float(len(_left(visitor.running))), None
+            left = {*_left(visitor.running), *(_standing(visitor.running) - before)}
+            for one in sorted(left):
+                print(f"left over: {one}", file=sys.stderr)
+            yield float(len(left)), None
 
 
 def _previews(running: Running) -> list[str]:
@@ -256,7 +261,7 @@ def _previews(running: Running) -> list[str]:
 
 
 def _left(running: Running) -> list[str]:
-    """Everything below the data directory, and every process, that still names a preview."""
+    """Every file below the data directory, every process and every row of what is there now that names a preview."""
     files = [
         str(path)
         for folder in ("cloud", "logs", "terraform", "supervisor", "scratch")
@@ -264,7 +269,47 @@ def _left(running: Running) -> list[str]:
         if "access" not in path.parts
     ]
     said = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return files + [line for line in said.splitlines() if "preview-orders-" in line]
+    with _server(running, "control", "control", "pave") as connection:
+        rows = [
+            f"{table}: {row[0]}"
+            for table, column in _STATE.items()
+            for row in connection.execute(f"SELECT {column} FROM {table} WHERE {column} LIKE '%preview-orders-%'")  # type: ignore[arg-type]
+        ]
+    return files + rows + [line for line in said.splitlines() if "preview-orders-" in line]
+
+
+_STATE = {
+    "stacks": "address",
+    "resources": "address",
+    "terraform_states": "stack",
+    "terraform_locks": "stack",
+    "plans": "stack",
+    "entities": "document::text",
+}
+"""Tables of what is there now, and where they name it. Runs, events and deliveries are records: they stay."""
+
+
+def _standing(running: Running) -> set[str]:
+    """Databases and roles of the stacks' PostgreSQL, those in the trash too, and ports that the platform listens on."""
+    with _server(running, "cloud", "postgres", "postgres") as connection:
+        names = connection.execute(
+            "SELECT 'database ' || datname FROM pg_database UNION SELECT 'role ' || rolname FROM pg_roles"
+        )
+        found = {str(name) for (name,) in names}
+    needle, sockets = os.fsencode(str(running.data)), set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if needle in (process / "cmdline").read_bytes() + (process / "environ").read_bytes():
+                sockets |= {str(one.readlink()) for one in (process / "fd").iterdir()}
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    listening = [line for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in sockets]
+    return found | {f"port {int(line[1].rpartition(':')[2], 16)}" for line in listening}
+
+
+def _server(running: Running, purpose: str, server: str, database: str) -> psycopg.Connection[Any]:
+    record = json.loads((running.data / purpose / "inventory" / "server" / f"{server}.json").read_bytes())
+    login = {"user": "pave", "password": record["password"], "dbname": database}
+    return psycopg.connect(host="127.0.0.1", port=record["port"], autocommit=True, connect_timeout=10, **login)
 
 
 def push_fairness(runs: int) -> Pairs:

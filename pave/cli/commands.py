@@ -279,6 +279,8 @@ def _ask(client: Client, operation: Operation[Any, Any], values: dict[str, Any],
         render.show(answer, operation.output.__name__, steps=not followed or sys.stderr.isatty())
     if operation.starts_run:
         raise typer.Exit(exit_code(RunView.model_validate(answer)))
+    if answer.get("ok") is False:  # a verification that does not hold is no success for a script either
+        raise typer.Exit(FAILED)
 
 
 def _text(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pave.apply.retry import ApplyError, Stale, Terminal, Waiting
 from pave.apply.run import ORDER, StepState
+from pave.engine.changes import PREVIEW
 from pave.engine.planning import depends_on, only_checked, resolve
 from pave.engine.work import Skipped, Work
 from pave.engine.world import World
@@ -93,12 +94,20 @@ def _carry_out(work: Work, planned: Plan, engine_plan: EnginePlan, snapshot: Sna
     if resolved is None:
         world.engine.forget(stack)
         world.stacks.remove(stack)
+        if _was_preview(work, stack):  # nobody misses its data, and a hundred previews would leave a hundred databases
+            world.cloud.discard(stack)
         work.emit("stack.removed", str(stack))
         return {"removed": True}
     # From the state, not from this apply: an attempt that was cut off may have done all of it.
     world.stacks.put_resources(stack, _records(resolved, world.engine.outputs(stack)))
     _applied(work, planned, snapshot, snapshot.deployments[stack])
     return {"serial": applied.serial if applied else planned.serial}
+
+
+def _was_preview(work: Work, stack: Address) -> bool:
+    """Whether a stack that goes was in a preview: its environment may be gone already, so the plan noted its kind."""
+    noted = work.run.result.get("environments", {}).get(stack.environment, {})
+    return str(noted.get("kind", "")) == PREVIEW
 
 
 def _restore(work: Work, intent: RestoreResource) -> None:

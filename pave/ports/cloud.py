@@ -50,6 +50,9 @@ class Cloud(Protocol):
     def trash(self) -> Sequence[Mapping[str, Any]]:
         """Removed resources that can still be restored: address, type, removed_at, until."""
 
+    def discard(self, stack: Address) -> None:
+        """Delete for good what waits in the trash of a stack, and its backups."""
+
     def restore(self, address: Address, backup: datetime | None = None) -> None:
         """Bring the newest removed copy of `address` back, or what is there to a backup of it. Raises `Refused`."""
 

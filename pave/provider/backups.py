@@ -70,6 +70,10 @@ class Backups:
         self._run("pg_dump", ["-Fc", "-d", name, "-f", str(fresh)], (ADMIN, record["password"]), path.parent)
         fresh.replace(path)
 
+    def forget(self, address: Address) -> None:
+        """Delete the dumps of a database that is gone for good."""
+        shutil.rmtree(self._directory / identifier(address), ignore_errors=True)
+
     def all(self, address: Address) -> list[datetime]:
         """When the dumps of a database were made, oldest first."""
         stems = [path.stem for path in (self._directory / identifier(address)).glob("*.dump")]

@@ -117,6 +117,11 @@ class LocalCloud:
         """Removed resources that can still be restored."""
         return self._trash.all()
 
+    def discard(self, stack: Address) -> None:
+        """Delete for good what waits in the trash of a stack, and its backups."""
+        for one in self._trash.discard(stack):
+            self._backups.forget(one.address)
+
     def restore(self, address: Address, backup: datetime | None = None) -> None:
         """Bring the newest removed copy of `address` back, or what is there to a backup of it. Raises `Refused`."""
         if backup is None:

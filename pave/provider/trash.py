@@ -68,6 +68,16 @@ class Trash:
         one, store = max(found, key=lambda pair: pair[0].at)
         store.restore(one)
 
+    def discard(self, stack: Address) -> list[Removed]:
+        """Delete for good what waits of a stack, whatever time is left; return it."""
+        gone = []
+        for store in self._stores:
+            for one in store.removed():
+                if one.address.stack == stack:
+                    store.purge(one)
+                    gone.append(one)
+        return gone
+
     def purge(self, now: datetime) -> list[Removed]:
         """Delete for good what has waited long enough; return it."""
         gone = []

@@ -114,9 +114,7 @@ class Platform:
         truth.ensure(library_files())
         repositories = GitRepositories(data / "repositories", self.settings.git)
         self.builder = SandboxBuilder(self.settings, self.base.sandbox)
-        self._git = GitServer(
-            self.settings.git, self.base.places.run, lambda name: _place(truth, repositories, name)
-        )
+        self._git = GitServer(self.settings.git, self.base.places.run, lambda name: _place(truth, repositories, name))
         cloud = self._cloud()
         stacks, catalog = PostgresStacks(self.records), PostgresCatalog(self.records)
         self.world = World(

@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
+from command_line_for_tests import pave, pave_json
 from platform_for_tests import APP, TINY, Platform, commit_all, platform, repository
 from visitor_for_tests import Visitor, wait_for
 
@@ -148,15 +149,38 @@ def test_a_branch_is_checked_previewed_merged_and_cleared_away(visitor: Visitor,
     assert places(there, head)["dev"]["reason"] == "it is only in the change request orders/1"
     there.ask("POST", "/changes/orders/1/comments", {"text": "Nice."})
     assert there.get("/changes/orders/1")["comments"][0]["text"] == "Nice."
-    merged = there.done("POST", "/changes/orders/1/merge", {})
+    merged = pave_json(there.data, "change", "merge", "orders/1")
+    assert merged["state"] == "succeeded", merged
     assert there.get("/changes/orders/1")["state"] == "merged"
     there.ended(merged["result"]["next"])
     assert live(there, "dev/orders", head), "nothing was built again: the commit is the same"
     wait_for(lambda: there.status(stack) is None, "the end of the preview", there)
-    assert there.databases(f"{stack}/db") == []
+    wait_for(lambda: left_of(there, "preview-orders-1") == [], "the end of all that was the preview's", there)
     assert there.file("environments/preview-orders-1.yaml") is None
     visitor.git("checkout", "--quiet", "main", at="orders")
     visitor.git("pull", "--quiet", "--prune", "origin", "main", at="orders")
+
+
+def left_of(there: Platform, environment: str) -> list[str]:
+    """What still names a preview that is gone: programs, databases, files, and rows that are no record of the past."""
+    with there.database() as connection:
+        notes = connection.execute("SELECT shobj_description(oid, 'pg_database') FROM pg_database").fetchall()
+    folders = ("cloud", "terraform", "supervisor", "scratch")
+    files = [str(one) for folder in folders for one in (there.data / folder).rglob(f"*{environment}*")]
+    rows = [row for query in STATE for row in there.control(query.format(environment))]
+    programs = [one for one in there.programs() if one.startswith(f"{environment}.")]
+    trash = [one["address"] for one in there.get("/trash")["kept"] if one["address"].startswith(environment)]
+    return [*programs, *trash, *files, *map(str, rows), *(note for (note,) in notes if note and environment in note)]
+
+
+STATE = (
+    "SELECT address FROM stacks WHERE environment = '{}'",
+    "SELECT address FROM resources WHERE stack LIKE '{}/%'",
+    "SELECT stack FROM terraform_states WHERE stack LIKE '{}/%'",
+    "SELECT stack FROM terraform_locks WHERE stack LIKE '{}/%'",
+    "SELECT stack FROM plans WHERE stack LIKE '{}/%'",
+    "SELECT ref FROM entities WHERE document::text LIKE '%{}%'",
+)
 
 
 def test_a_conflict_names_the_file(visitor: Visitor, there: Platform) -> None:
@@ -209,24 +233,66 @@ def test_a_preview_is_seeded_once_and_goes_when_its_time_is_over(visitor: Visito
     there.commit({f"environments/{name}.yaml": over, "environments/preview.yaml": pattern})
     wait_for(lambda: there.file(f"environments/{name}.yaml") is None, "the end of the preview", there)
     wait_for(lambda: there.status(f"{name}/orders") is None, "the end of its stack", there)
+    wait_for(lambda: left_of(there, name) == [], "the end of all that was the preview's", there)
     assert there.get("/changes/orders/3")["state"] == "open"
     assert there.ask("POST", "/changes/orders/3/close", {}).json()["state"] == "closed"
     visitor.git("checkout", "--quiet", "main", at="orders")
 
 
-def test_the_same_digest_goes_to_production(visitor: Visitor, there: Platform) -> None:
+def test_nothing_is_promoted_in_a_freeze(there: Platform) -> None:
     commit = str((there.status("dev/orders") or {})["commit"])
     assert places(there, commit)["prod"]["reason"] == "it has to be live in staging first"
-    too_early = there.ask("POST", "/stacks/prod/orders/promote", {})
-    assert too_early.status_code == 409, too_early.text
-    for stack in ("staging/orders", "prod/orders"):
-        there.done("POST", f"/stacks/{stack}/promote", {})
+    assert there.ask("POST", "/stacks/prod/orders/promote", {}).status_code == 409
+    staging = there.file("environments/staging.yaml") or ""
+    now = datetime.now(UTC)
+    freeze = f"{now:%Y-%m-%d} .. {now + timedelta(days=1):%Y-%m-%d}"
+    frozen = staging.replace("from: dev", f'from: dev\n    windows: [{{freeze: "{freeze}"}}]\n   ')
+    there.commit({"environments/staging.yaml": frozen})
+    refused = there.ask("POST", "/stacks/staging/orders/promote", {})
+    assert refused.status_code == 409, refused.text
+    assert f"staging is frozen ({freeze})" in refused.text
+    assert places(there, commit)["staging"]["reason"] == f"staging is frozen ({freeze})"
+    there.commit({"environments/staging.yaml": staging})
+
+
+def test_what_nobody_vouches_for_does_not_come_to_production(there: Platform) -> None:
+    """The signed provenance is gone, as if somebody had put the artifact there by hand."""
+    there.done("POST", "/stacks/staging/orders/promote", {})
+    digest = artifact_of(there, "staging")
+    ((envelope,),) = there.control(f"SELECT envelope FROM attestations WHERE digest = '{digest}'")
+    there.control(f"UPDATE attestations SET envelope = '' WHERE digest = '{digest}' RETURNING digest")
+    assert "there is no provenance" in pave(there.data, "provenance", "verify", digest, code=1)
+    denied = there.run("POST", "/stacks/prod/orders/promote", {})
+    assert denied["state"] == "denied", denied
+    assert "provenance-where-required" in [one["guardrail"] for one in denied["verdict"]["findings"]]
+    assert there.status("prod/orders") is None
+    there.control(
+        f"UPDATE attestations SET envelope = '\\x{envelope.hex()}' WHERE digest = '{digest}' RETURNING digest"
+    )
+    said = pave(there.data, "provenance", "verify", digest)
+    for text in ("orders", str((there.status("staging/orders") or {})["commit"]), "pave.dev/builder"):
+        assert text in said, said
+
+
+def artifact_of(there: Platform, environment: str) -> str:
+    """What Git wants there."""
+    return re.findall(r"artifact: (\S+)", there.file(f"deployments/{environment}/orders.yaml") or "")[0]
+
+
+def test_the_same_digest_goes_to_production(visitor: Visitor, there: Platform) -> None:
+    commit = str((there.status("dev/orders") or {})["commit"])
+    there.done("POST", "/stacks/prod/orders/promote", {})
+    assert artifact_of(there, "dev") == artifact_of(there, "staging") == artifact_of(there, "prod")
     deliveries = there.get("/deliveries", component="orders", limit=200)["deliveries"]
     digests = {one["stack"]: one["artifact"] for one in reversed(deliveries) if one["outcome"] == "live"}
     assert digests["dev/orders"] == digests["staging/orders"] == digests["prod/orders"]
     assert {name: one["state"] for name, one in places(there, commit).items()} == dict.fromkeys(
         ("dev", "staging", "prod"), "live"
     )
+    said = pave(there.data, "where", commit[:12])
+    assert all(name in said for name in ("dev", "staging", "prod")), said
+    told = pave_json(there.data, "where", commit[:12])
+    assert [one["state"] for one in told["places"]] == ["live", "live", "live"]
 
 
 def test_a_version_goes_to_production_by_itself_step_by_step(visitor: Visitor, there: Platform) -> None:
@@ -376,9 +442,7 @@ def pair(there: Platform, tmp_path: Path) -> Iterator[tuple[dict[str, str], sock
         there.done("DELETE", f"/stacks/{stack}")
 
 
-def test_several_go_back_together_or_not_at_all(
-    there: Platform, pair: tuple[dict[str, str], socket.socket]
-) -> None:
+def test_several_go_back_together_or_not_at_all(there: Platform, pair: tuple[dict[str, str], socket.socket]) -> None:
     second, needed = pair
     stacks = sorted(second)
     asked = {"stacks": stacks, "reason": "both"}

@@ -62,7 +62,7 @@ spec:
 
 @pytest.fixture(scope="module")
 def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with platform(tmp_path_factory.mktemp("guardrails") / "data") as running:
+    with platform(tmp_path_factory.mktemp("guardrails") / "data", PAVE_RESYNC_SECONDS="3") as running:
         running.commit({"catalog/components/ledger.yaml": OWNED, "deployments/prod/ledger.yaml": LEDGER})
         wait_for(lambda: (running.status("prod/ledger") or {}).get("phase") == "live", "prod/ledger", running)
         yield running

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from pave.adapters.build.builder import SandboxBuilder
 from pave.adapters.checks import Limits, SandboxChecker
 from pave.adapters.sandbox import probe
+from pave.apply.retry import Cancelled
 from pave.model.diagnostics import Refused
 from pave.settings import Settings
 from pave.verdict.evidence import CheckOutcome, CheckResult
@@ -188,3 +190,44 @@ def test_tests_cannot_change_what_is_scanned(checks: Checks) -> None:
     assert checks.run("tests", files).outcome is PASSED
     installed = {"language": "python"}
     assert checks.checker.run("secrets", checks.source, installed, print, lambda: False).outcome is FAILED
+
+
+LOOK = """import os, pathlib, unittest
+
+class T(unittest.TestCase):
+    def test_nothing_of_the_platform_is_here(self):
+        self.assertFalse(pathlib.Path({data!r}).exists())
+        self.assertEqual([], [name for name in os.environ if "PAVE" in name or "TOKEN" in name])
+        self.assertEqual([], [one for one in pathlib.Path("/proc").glob("[0-9]*/environ") if b"topsecret" in read(one)])
+
+    def test_what_others_install_from_cannot_be_changed(self):
+        import idna
+        for path in (pathlib.Path(idna.__file__), pathlib.Path(idna.__file__).with_name("more.py")):
+            with self.assertRaises(OSError):
+                path.write_text("raise SystemExit")
+
+def read(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+"""
+
+
+def test_tests_see_no_secret_and_cannot_change_what_others_get(
+    checks: Checks, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAVE_GITHUB_TOKEN", "topsecret")
+    look = LOOK.format(data=str(data))
+    assert checks.run("tests", {"requirements.txt": "idna==3.20\n", "test_it.py": look}).outcome is PASSED
+
+
+def test_checks_that_are_cancelled_end_at_once(checks: Checks) -> None:
+    asked = time.monotonic() + 1.0
+    waits = UNITTEST.format("import time; time.sleep(600)")
+    (checks.source / "requirements.txt").write_text("")
+    (checks.source / "test_it.py").write_text(waits)
+    installed = checks.checker.install(checks.source, None, checks.said.append, lambda: False)
+    with pytest.raises(Cancelled):
+        checks.checker.run("tests", checks.source, installed, checks.said.append, lambda: time.monotonic() > asked)
+    assert time.monotonic() - asked < 4
