@@ -45,6 +45,9 @@ class Settings:
     resync_seconds: int = field(default=60, metadata={"about": "Seconds between two looks for drift, with 20 % jitter"})
     build_seconds: int = field(default=600, metadata={"about": "Seconds that a build of a commit may take"})
     check_seconds: int = field(default=300, metadata={"about": "Seconds that each check of a commit may take"})
+    start_seconds: int = field(
+        default=30, metadata={"about": "Seconds that a workload may take until it answers; then the old version stays"}
+    )
     trash_days: int = field(
         default=7, metadata={"about": "Days for which a removed database or bucket can be restored"}
     )

@@ -67,18 +67,36 @@ def _wait(url: str) -> None:
 @pytest.fixture
 def database_url(postgres_server: str) -> Iterator[str]:
     """An empty database of its own."""
+    with _database(postgres_server, "template1") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _database(server: str, like: str) -> Iterator[str]:
     name = f"test_{time.monotonic_ns()}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} STRATEGY = FILE_COPY")
-    yield postgres_server.rsplit("/", 1)[0] + f"/{name}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {like} STRATEGY = FILE_COPY")
+    yield server.rsplit("/", 1)[0] + f"/{name}"
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture
-def records(database_url: str) -> Iterator[Engine]:
-    """An engine on a database that holds the control plane's tables."""
-    engine = database.connect(database_url, size=5)
+@pytest.fixture(scope="session")
+def migrated(postgres_server: str) -> str:
+    """The name of a database with the control plane's tables, made once; others are copies of it."""
+    name = "with_tables"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    engine = database.connect(postgres_server.rsplit("/", 1)[0] + f"/{name}", size=1)
     database.migrate(engine)
-    yield engine
     engine.dispose()
+    return name
+
+
+@pytest.fixture
+def records(postgres_server: str, migrated: str) -> Iterator[Engine]:
+    """An engine on a database of its own that holds the control plane's tables."""
+    with _database(postgres_server, migrated) as url:
+        engine = database.connect(url, size=5)
+        yield engine
+        engine.dispose()

@@ -142,6 +142,16 @@ class SupervisorMachine:
             self._end_orphans()
             self._start()
 
+    def revive(self) -> bool:
+        """Have supervisord back if its process is gone; whether it was. One that is slow to answer is left alone."""
+        with contextlib.suppress(OSError, ValueError):
+            pid = int((self.directory / "supervisord.pid").read_text())
+            if _started(pid):
+                return False
+            self.attach()
+            return True
+        return False
+
     def shutdown(self, last: Sequence[str] = ()) -> bool:
         """Stop everything, those named in `last` after the others and in that order, and supervisord itself.
 

@@ -38,6 +38,7 @@ class Options:
     caddy: Path
     router_port: int
     trash_days: int
+    start_seconds: float
 
 
 class Local:
@@ -57,6 +58,7 @@ class Local:
             volumes=self.volumes,
             directory=ground.directory / "workloads",
             logs=ground.logs,
+            start_seconds=options.start_seconds,
         )
         self.workloads = Workloads(site, self.routes)
         self.trash = Trash((*self.services.stores, self.volumes), options.trash_days)

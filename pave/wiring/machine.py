@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import logging
 import os
 import tempfile
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +15,7 @@ from urllib.parse import quote
 
 from pave.adapters import sandbox as confinement
 from pave.adapters.supervisor import SupervisorMachine
+from pave.apply.retry import ApplyError
 from pave.model.diagnostics import Refused, error
 from pave.provider.inventory import Inventory
 from pave.provider.servers.postgres import ADMIN, PostgresServer
@@ -20,6 +23,8 @@ from pave.provider.servers.server import Ground
 from pave.settings import Settings
 
 _SOCKET_ROOM = 60
+_LOOK_SECONDS = 0.5
+_log = logging.getLogger(__name__)
 _DATABASE = "pave"
 
 
@@ -52,6 +57,35 @@ class Places:
         self.run.chmod(0o711)
         if self.run.stat().st_uid != os.geteuid():
             raise Refused(error(f"{self.run} belongs to somebody else", remedy="Remove it, or move the data."))
+
+
+class Guard:
+    """Has the supervisor back when somebody killed it: all that it ran died with it, the records' database too.
+
+    Nobody else would look: whoever looks for differences needs that database first.
+    """
+
+    def __init__(self, machine: SupervisorMachine) -> None:
+        self._machine = machine
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="pave-guard", daemon=True)
+
+    def start(self) -> None:
+        """Look every half second."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Look no more; what is being started is."""
+        self._over.set()
+        self._thread.join(timeout=30)
+
+    def _watch(self) -> None:
+        while not self._over.wait(_LOOK_SECONDS):
+            try:
+                if self._machine.revive():
+                    _log.warning("The supervisor was gone; it is back, and so is what it runs")
+            except (ApplyError, OSError):
+                _log.exception("The supervisor is gone and does not start; it is tried again")
 
 
 class Base:

@@ -70,7 +70,7 @@ from pave.ports import PLATFORM_REPOSITORY, Cloud, Engine, Forge, Principal
 from pave.provider.local import Local, Options
 from pave.provider.services import Programs
 from pave.settings import Settings
-from pave.wiring.machine import Base
+from pave.wiring.machine import Base, Guard
 
 _LIBRARY = Path(__file__).parents[1] / "library"
 _YEAR = 365 * 24 * 3600.0
@@ -156,6 +156,9 @@ class Platform:
 
     def work(self) -> None:
         """Begin to carry out runs, to take pushes and to look for differences."""
+        guard = Guard(self.base.machine)
+        guard.start()
+        self._closing.callback(guard.close)
         self._git.start(Pushes(self.world))
         self._closing.callback(self._git.stop)
         waker = Waker(self.local.router.waker, partial(wake, self.world))
@@ -238,7 +241,7 @@ class Platform:
             str(self.base.postgres_programs()), settings.nats_server, settings.redis_server, settings.weed
         )
         caddy = Path(settings.caddy or Path(sysconfig.get_path("scripts"), "caddy"))
-        options = Options(programs, caddy, settings.router_port, settings.trash_days)
+        options = Options(programs, caddy, settings.router_port, settings.trash_days, settings.start_seconds)
         self.local = Local(self.base.ground("cloud"), self.base.sandbox, self.builder, options)
         self._provider = self.local.serve(self.base.places.run / "provider" / "socket")
         self._closing.callback(self._provider.stop)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(300)
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """A platform on which one application serves already."""
     folder = tmp_path_factory.mktemp("bad")
-    with platform(folder / "data") as running:
+    with platform(folder / "data", PAVE_START_SECONDS="8") as running:
         repository(folder / "tiny", TINY)
         running.done("POST", "/components/import", {"url": str(folder / "tiny"), "name": "tiny"})
         yield running

@@ -16,8 +16,12 @@ import pytest
 from platform_for_tests import Platform, platform
 from visitor_for_tests import Visitor, wait_for
 
+from pave.engine.stages import STAGES
+from pave.request.intent import Deploy
+
 pytestmark = pytest.mark.timeout(300)
 
+WHOLE = os.environ.get("PAVE_WALK") == "all"
 SECONDS = 8
 BUILD_SECONDS = 30
 TEST = "tests/test_fault.py"
@@ -142,7 +146,7 @@ def slowest_answer_until_it_ends(there: Platform, run: str) -> float:
     return slowest
 
 
-@pytest.mark.skipif(os.environ.get("PAVE_WALK") != "all", reason="`make crash` runs it; the build's own tests fork too")
+@pytest.mark.skipif(not WHOLE, reason="`make crash` runs it; the build's own tests fork too")
 def test_a_dependency_that_forks_without_end_while_it_is_built_ends_its_own_run_only(
     visitor: Visitor, there: Platform
 ) -> None:
@@ -241,23 +245,32 @@ def test_two_merges_at_once_both_arrive_and_what_is_live_has_both(visitor: Visit
     }
 
 
-STAGES = (
-    *("verify", "check", "build", "sbom", "provenance", "plan", "judge", "record"),
-    *("apply:dev/orders", "apply", "observe", "smoke", "follow"),
-)
+def points() -> list[str]:
+    """Where the server dies: when a stage has done its work and not yet said so, the worst moment for each of them.
+
+    In the long form also before each of them, and when it has said so.
+    """
+    found = []
+    for stage in STAGES:
+        if stage.of and Deploy not in stage.of:
+            continue
+        inner = ["apply:dev/orders:before", "apply:dev/orders:applied", "apply:dev/orders:done"]
+        within = (inner if WHOLE else inner[-1:]) if stage.name == "apply" else []
+        found += [f"{stage.name}:before", *within, f"{stage.name}:done", f"{stage.name}:after"]
+    return found if WHOLE else [one for one in found if one.endswith(":done")]
 
 
 def test_a_push_whose_server_is_killed_in_each_stage_is_deployed_once(visitor: Visitor, there: Platform) -> None:
-    """Killed when a stage has done its work and not yet said so: the worst moment, for each of them."""
     before = {one["id"] for one in there.get("/runs", limit=500)["runs"]}
-    there.restart(PAVE_FAILPOINT=f"{STAGES[0]}:done")
+    first, *others = points()
+    there.restart(PAVE_FAILPOINT=first)
     reachable(visitor)
     commit = visitor.commit("orders", "survived.txt", "yes\n")
     with contextlib.suppress(AssertionError):  # the server may die before git has its answer
         visitor.push("orders")
     there.died()
-    for stage in STAGES[1:]:
-        there.begin(PAVE_FAILPOINT=f"{stage}:done")
+    for following in others:
+        there.begin(PAVE_FAILPOINT=following)
         there.died()
     there.up()
     reachable(visitor)

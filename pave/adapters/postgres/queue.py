@@ -24,6 +24,8 @@ _TASK = "pave.run"
 _QUEUE = "runs"
 _AGAIN_SECONDS = 1.0
 _LAST = 10_000
+_POOL: dict[str, Any] = {"timeout": 5.0, "reconnect_timeout": 5.0}
+"""Seconds. A pool that waits longer for a database that was away doubles its pauses, and misses that it is back."""
 _log = logging.getLogger(__name__)
 
 
@@ -33,7 +35,7 @@ class PostgresQueue:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._url = libpq_url(engine)
-        self._app = procrastinate.App(connector=procrastinate.SyncPsycopgConnector(conninfo=self._url))
+        self._app = procrastinate.App(connector=procrastinate.SyncPsycopgConnector(conninfo=self._url, **_POOL))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._work: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
@@ -88,7 +90,9 @@ class PostgresQueue:
         self._app.close()
 
     async def _serve(self, carry_out: Callable[[str], None], threads: int, ready: threading.Event) -> None:
-        app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=self._url, min_size=1, max_size=4))
+        app = procrastinate.App(
+            connector=procrastinate.PsycopgConnector(conninfo=self._url, min_size=1, max_size=4, **_POOL)
+        )
 
         @app.task(name=_TASK, queue=_QUEUE)  # type: ignore[untyped-decorator]
         async def run_job(run: str) -> None:
