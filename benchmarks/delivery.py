@@ -299,8 +299,11 @@ def _standing(running: Running) -> set[str]:
     needle, sockets = os.fsencode(str(running.data)), set()
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if needle in (process / "cmdline").read_bytes() + (process / "environ").read_bytes():
-                sockets |= {str(one.readlink()) for one in (process / "fd").iterdir()}
+            if needle not in (process / "cmdline").read_bytes() + (process / "environ").read_bytes():
+                continue
+            for descriptor in (process / "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    sockets.add(str(descriptor.readlink()))
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     listening = [line for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in sockets]
     return found | {f"port {int(line[1].rpartition(':')[2], 16)}" for line in listening}

@@ -337,11 +337,15 @@ class Platform:
         return sorted(str(path) for path in files if str(path.stat().st_ino) in held)
 
     def ports(self) -> list[int]:
-        """Ports on record that somebody listens on."""
+        """Ports on record that somebody listens on; not those that another platform's processes have taken since."""
         known: set[int] = set()
         for path in self.data.glob("*/inventory/*/*.json"):
             known |= set(_ports(json.loads(path.read_bytes())))
-        return sorted(port for port in known if _listens(port))
+        return sorted(port for port in known if _listens(port) and not self._is_anothers(port))
+
+    def _is_anothers(self, port: int) -> bool:
+        owners = _listeners(port)
+        return bool(owners) and not owners & set(self.processes())
 
     def end(self) -> None:
         """Everything down, and nothing left."""
@@ -390,6 +394,18 @@ def _ports(value: Any, key: str = "") -> Iterator[int]:
             yield from _ports(one, key)
     elif isinstance(value, int) and not isinstance(value, bool) and 1024 < value < 65536:
         yield value
+
+
+def _listeners(port: int) -> set[int]:
+    """The processes that listen on a port; none where they cannot be told."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    sockets = {f"socket:[{line[9]}]" for line in lines if line[3] == "0A" and int(line[1].split(":")[1], 16) == port}
+    found = set()
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if str(descriptor.readlink()) in sockets:
+                found.add(int(descriptor.parts[2]))
+    return found
 
 
 def _listens(port: int) -> bool:

@@ -28,10 +28,14 @@ DENIED = re.compile(r"\b(AGPL|SSPL|Affero|Server Side Public|Commons Clause|BUSL
 
 
 class Audit:
-    """Known vulnerabilities of the installed packages: pip-audit, npm audit."""
+    """Known vulnerabilities of the installed packages: pip-audit, npm audit.
+
+    The same packages are looked up once in some minutes, whoever depends on them: a layer never changes.
+    """
 
     def __init__(self) -> None:
         self._unreachable_until: dict[str, float] = {}
+        self._known: dict[str, tuple[float, tuple[CheckFinding, ...]]] = {}
 
     def dependencies(self, bench: Bench) -> CheckResult:
         """Look them up."""
@@ -41,12 +45,22 @@ class Audit:
         tool = f"pip-audit {importlib.metadata.version('pip-audit')}" if language == "python" else "npm audit"
         if time.monotonic() < self._unreachable_until.get(language, 0.0):
             return bench.not_scanned("dependencies", "the vulnerability database could not be reached lately", tool)
-        found = _pip_audit(bench, Path(layer)) if language == "python" else _npm_audit(bench)
+        found = self._found(bench, language, layer)
         if found is None:
             self._unreachable_until[language] = time.monotonic() + _AGAIN_SECONDS
             return bench.not_scanned("dependencies", "the vulnerability database cannot be reached from here", tool)
         outcome = CheckOutcome.FAILED if any(one.severity == "high" for one in found) else CheckOutcome.PASSED
         return bench.result("dependencies", outcome, f"{len(found)} known vulnerabilities", found, tool)
+
+    def _found(self, bench: Bench, language: str, layer: str) -> tuple[CheckFinding, ...] | None:
+        now = time.monotonic()
+        self._known = {key: one for key, one in self._known.items() if one[0] > now}
+        if layer in self._known:
+            return self._known[layer][1]
+        found = _pip_audit(bench, Path(layer)) if language == "python" else _npm_audit(bench)
+        if found is not None:
+            self._known[layer] = (now + _AGAIN_SECONDS, found)
+        return found
 
 
 def _pip_audit(bench: Bench, layer: Path) -> tuple[CheckFinding, ...] | None:
