@@ -296,7 +296,10 @@ def test_the_same_digest_goes_to_production(visitor: Visitor, there: Platform) -
 
 
 def test_a_version_goes_to_production_by_itself_step_by_step(visitor: Visitor, there: Platform) -> None:
-    """Pushed once: dev, staging, then a canary in production, promoted without anybody; no request is lost."""
+    """Pushed once: dev, staging as blue-green, a canary in production, promoted by nobody; no request is lost."""
+    staging = there.file("environments/staging.yaml") or ""
+    blue_green = staging.replace("from: dev", "from: dev\n    strategy: blue-green\n   ")
+    there.commit({"environments/staging.yaml": blue_green})
     commit = greeting(visitor, "tip")
     visitor.push("orders")
     url = httpx.URL(str(next(iter((there.status("prod/orders") or {})["urls"].values()))))
@@ -323,6 +326,10 @@ def test_a_version_goes_to_production_by_itself_step_by_step(visitor: Visitor, t
         stop.set()
         asking.join()
     assert {"10", "50"} <= seen
+    titles = [one.message.split("\n")[0] for one in there.commits() if commit[:7] in one.message]
+    assert f"Give orders {commit[:7]} 100 % in staging" in titles, "probed at 0 %, then all at once"
+    assert f"orders {commit[:7]} has arrived in staging" in titles
+    there.commit({"environments/staging.yaml": staging})
     assert set(answers) == {200}
     assert len(answers) > 200
 
@@ -468,9 +475,12 @@ def test_several_go_back_together_or_not_at_all(there: Platform, pair: tuple[dic
         assert (there.status(stack) or {})["pin"] is None, "as before"
 
 
-def test_a_sleeping_stack_wakes_with_the_first_request(visitor: Visitor, there: Platform) -> None:
-    there.done("POST", "/stacks/staging/orders/sleep")
-    assert "asleep: true" in (there.file("deployments/staging/orders.yaml") or "")
+def test_a_stack_that_nobody_uses_sleeps_and_wakes_with_the_first_request(visitor: Visitor, there: Platform) -> None:
+    staging = there.file("environments/staging.yaml") or ""
+    there.commit({"environments/staging.yaml": f"{staging}  sleep: after 2s idle\n"})
+    wait_for(lambda: "asleep: true" in (there.file("deployments/staging/orders.yaml") or ""), "its sleep", there)
+    there.settle(30)
+    there.commit({"environments/staging.yaml": staging})
     assert not [name for name in there.programs() if name.startswith("staging.orders")]
     found = there.status("staging/orders")
     assert found

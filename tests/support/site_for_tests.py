@@ -294,7 +294,11 @@ def sample_overview() -> Overview:
             **more,
         )
 
-    degraded = {"reason": "GET /healthz answers 503 since 11:58", "status": "degraded"}
+    degraded = {
+        "reason": "GET /healthz answers 503 since 11:58",
+        "status": "degraded",
+        "built_with": "uv, Python 3.11; without its Dockerfile: there is no container engine",
+    }
     failed = {
         "summary": "The database of dev/ledger is full",
         "remedy": "Give it more room: pave add ledger db --type postgres --set size=medium",

@@ -61,6 +61,8 @@ def test_the_page_shows_what_runs_where_and_how_it_is(client: TestClient) -> Non
         "9f2c1e0",
         "team-payments",
         "GET /healthz answers 503",
+        "built from source",
+        "without its Dockerfile: there is no container engine",
         "The database of dev/ledger is full",
         "6.1 s",
         "1 min 12 s",
