@@ -35,6 +35,7 @@ def main() -> None:
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_DATA, options.get("memory", 0) or None)
     _limit(resource.RLIMIT_FSIZE, options.get("file", 0) or None)
+    os.nice(options.get("nice", 0))  # who has no rights cannot take it back
     if "uid" in options:
         _become(options["uid"], options["gid"])
     if _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) != 0:

@@ -38,6 +38,8 @@ ENTER = "/run/pave/enter.py"
 
 _ROOT = "/run/image"
 """Where a foreign root lies before the script makes it the root."""
+_PATIENT = 10
+"""Niceness: a tenth of the processor where somebody else wants all of it, all of it where nobody does."""
 _ENTER_HERE = Path(__file__).with_name("enter.py")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _ETC = (
@@ -150,6 +152,7 @@ class Sandbox:
             "processes": confinement.processes,
             "file": confinement.file_bytes,
             "alone": self.user is None and self.level != "none",
+            "nice": _PATIENT if confinement.patient else 0,
             "root": _ROOT if confinement.root else "",
         }
         return {"directory": confinement.directory, **identity, **{key: it for key, it in limits.items() if it}}

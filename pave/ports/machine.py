@@ -87,9 +87,10 @@ class Confinement:
     """One command that gets to see nothing but the system's programs and its mounts.
 
     `directory` is a path inside. Limits are bytes, processes (threads count) and seconds of wall time; 0 means
-    none. `scratch_bytes` is the room in its private /tmp and home. `trusted` may also run where the machine
-    offers no confinement; anything else is refused there. With a `root`, a folder with a whole root file system,
-    that takes the place of the system's programs, read-only; `directory` and the mounts are places in it.
+    none. What is `patient` gives way to everything else on the processor. `scratch_bytes` is the room in its private
+    /tmp and home. `trusted` may also run where the machine offers no confinement; anything else is refused there.
+    With a `root`, a folder with a whole root file system, that takes the place of the system's programs, read-only;
+    `directory` and the mounts are places in it.
     """
 
     argv: tuple[str, ...]
@@ -103,6 +104,7 @@ class Confinement:
     file_bytes: int = 0
     scratch_bytes: int = 512 * 1024 * 1024
     seconds: float = 0.0
+    patient: bool = False
     trusted: bool = False
     root: Path | None = None
 

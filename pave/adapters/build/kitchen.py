@@ -76,6 +76,7 @@ class Kitchen:
             memory_bytes=MEMORY,
             processes=PROCESSES,
             file_bytes=LARGEST_FILE,
+            patient=True,
             seconds=self.watch.left(),
         )
         try:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -122,6 +123,12 @@ def test_two_sandboxes_do_not_share_their_limit(sandbox):
     with sandbox_running(sandbox, "for i in $(seq 30); do sleep 30 & done; wait", processes=40):
         result = sh(sandbox, "for i in $(seq 30); do sleep 0.1 & done; wait; echo fine", processes=40)
         assert result.text.strip() == "fine"
+
+
+def test_what_is_patient_gives_way_on_the_processor_and_cannot_stop_to(sandbox):
+    assert sandbox.execute(Confinement(("/bin/sh", "-c", "nice"))).text.strip() == "0"
+    again = Confinement(("/bin/sh", "-c", "nice; nice -n -5 nice"), patient=True)
+    assert set(re.findall(r"^\d+$", sandbox.execute(again).text, re.MULTILINE)) == {"10"}
 
 
 def test_disks_and_memory_cannot_be_filled(sandbox, tmp_path):
