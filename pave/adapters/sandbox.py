@@ -38,8 +38,8 @@ ENTER = "/run/pave/enter.py"
 
 _ROOT = "/run/image"
 """Where a foreign root lies before the script makes it the root."""
-_PATIENT = 10
-"""Niceness: a tenth of the processor where somebody else wants all of it, all of it where nobody does."""
+_PATIENT = 5
+"""Niceness: a quarter of the processor where somebody else wants all of it, all of it where nobody does."""
 _ENTER_HERE = Path(__file__).with_name("enter.py")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _ETC = (

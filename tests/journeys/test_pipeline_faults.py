@@ -22,7 +22,7 @@ from pave.request.intent import Deploy
 pytestmark = pytest.mark.timeout(300)
 
 WHOLE = os.environ.get("PAVE_WALK") == "all"
-SECONDS = 8
+SECONDS = 15
 BUILD_SECONDS = 30
 TEST = "tests/test_fault.py"
 
@@ -175,8 +175,8 @@ def test_a_hundred_megabytes_that_are_no_text_are_survived_and_told(visitor: Vis
 
 
 def test_tests_that_fill_the_disk_are_stopped_before_it_is_full(visitor: Visitor, there: Platform) -> None:
-    lines = ("import time", "for number in range(200):", "    open(f'big{number}', 'wb').write(b'x' * 20_000_000)")
-    body = "\n    ".join((*lines, "    time.sleep(0.25)"))
+    lines = ("import time", "for number in range(200):", "    open(f'big{number}', 'wb').write(b'x' * 40_000_000)")
+    body = "\n    ".join((*lines, "    time.sleep(0.4)"))
     with small_disk(there.data / "scratch") as small:
         if not small:
             pytest.skip("only root can make a small disk")
@@ -271,7 +271,7 @@ def test_a_push_whose_server_is_killed_in_each_stage_is_deployed_once(visitor: V
     there.died()
     for following in others:
         there.begin(PAVE_FAILPOINT=following)
-        there.died()
+        there.died(following)
     there.up()
     reachable(visitor)
     there.settle(60)

@@ -88,11 +88,12 @@ class Platform:
         self.process.kill()
         self.gone()
 
-    def died(self, seconds: float = 40) -> None:
+    def died(self, at: str = "its failpoint", seconds: float = 60) -> None:
         """Wait until the server has killed itself at its failpoint."""
         assert self.process is not None
-        self.process.wait(seconds)
-        assert self.process.returncode == -signal.SIGKILL, self.said()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+        assert self.process.returncode == -signal.SIGKILL, f"it did not come to {at}: {self.said()}"
         self.gone()
 
     def gone(self) -> None:

@@ -197,7 +197,7 @@ LOOK = """import os, pathlib, unittest
 class T(unittest.TestCase):
     def test_nothing_of_the_platform_is_here(self):
         self.assertFalse(pathlib.Path({data!r}).exists())
-        self.assertEqual(10, os.nice(0))
+        self.assertEqual(5, os.nice(0))
         self.assertEqual([], [name for name in os.environ if "PAVE" in name or "TOKEN" in name])
         self.assertEqual([], [one for one in pathlib.Path("/proc").glob("[0-9]*/environ") if b"topsecret" in read(one)])
 
