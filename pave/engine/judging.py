@@ -17,6 +17,7 @@ from typing import Any
 from pave.apply.retry import Stale
 from pave.engine.facts import Asking, Facts, whole_of
 from pave.engine.planning import Candidate, candidate_of, only_checked
+from pave.engine.policies import policy_findings
 from pave.engine.trying import changed, lately, tried
 from pave.engine.work import Asked, Denied, Work
 from pave.engine.world import World
@@ -226,7 +227,9 @@ def verdict_on(
         before, after = (each.environments.get(name) for each in (found.base, found.snapshot))
         moved = after is not None and before != after
         subjects += subjects_of(one, facts.around(one, environment, whole), moved=moved)
-    return Judged(give_verdict(subjects, rules_of(found.snapshot), stages, facts.now), tuple(subjects))
+    resources = {one.stack: one.resources for one in plans}
+    more = policy_findings(world, found.snapshot, subjects, stages, resources)
+    return Judged(give_verdict(subjects, rules_of(found.snapshot), stages, facts.now, more), tuple(subjects))
 
 
 def at_the_door(world: World, request: Request, stack: Address, snapshot: Snapshot) -> Verdict:
@@ -236,7 +239,8 @@ def at_the_door(world: World, request: Request, stack: Address, snapshot: Snapsh
         return Verdict(Outcome.ALLOWED)
     facts = Facts(world, snapshot, snapshot, Asking.of(request), moment(world))
     subject = door_subject(stack, facts.at_the_door(stack, environment))
-    return give_verdict([subject], rules_of(snapshot), ["request"], facts.now)
+    more = policy_findings(world, snapshot, [subject], ["request"])
+    return give_verdict([subject], rules_of(snapshot), ["request"], facts.now, more)
 
 
 def _kept(subjects: Iterable[Subject]) -> tuple[Mapping[str, Any], ...]:

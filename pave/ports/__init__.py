@@ -60,6 +60,10 @@ from pave.ports.making import (
     Rendered,
     Scaffolder,
 )
+from pave.ports.policies import (
+    PolicyEngine,
+    PolicyTest,
+)
 from pave.ports.pushes import (
     PLATFORM_REPOSITORY,
     Incoming,
@@ -126,6 +130,8 @@ __all__ = [
     "Letter",
     "Note",
     "Plans",
+    "PolicyEngine",
+    "PolicyTest",
     "PlatformRepository",
     "Post",
     "Principal",

@@ -42,6 +42,7 @@ from pave.adapters.postgres.queue import PostgresQueue
 from pave.adapters.postgres.runs import PostgresRuns
 from pave.adapters.postgres.stacks import PostgresBuilds, PostgresPlans, PostgresStacks
 from pave.adapters.postgres.states import PostgresStates
+from pave.adapters.rego import SandboxPolicyEngine
 from pave.adapters.scaffolder import SandboxScaffolder
 from pave.adapters.terraform import engine as terraform
 from pave.adapters.terraform.access import StateAccess
@@ -137,6 +138,7 @@ class Platform:
             evidence=PostgresEvidence(self.records),
             approvals=PostgresApprovals(self.records),
             judgements=PostgresJudgements(self.records),
+            policies=SandboxPolicyEngine(self.base.sandbox),
             changes=PostgresChanges(self.records),
             deliveries=PostgresDeliveries(self.records),
             forges=_forges(self.settings),
