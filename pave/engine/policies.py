@@ -1,17 +1,22 @@
-"""Policies in Rego, asked about subjects: one call of the engine for all of them, and none where nothing is to be asked."""
+"""Policies in Rego, asked about subjects: one call of the engine for all, and none where nothing is to be asked."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from pave.engine.trying import MOST_PLACES, Tried, lately, subject_of
 from pave.engine.world import World
+from pave.model.diagnostics import Diagnostic, error
 from pave.model.names import Address
+from pave.model.policy import Policies, PolicyRule
 from pave.model.snapshot import Snapshot
 from pave.verdict.finding import Finding
 from pave.verdict.guardrail import Subject
-from pave.verdict.policy import Asked, concerned, findings_of
+from pave.verdict.policy import Asked, concerned, findings_of, known_rule, problems_of, reads_plan
 
+_MOST_TRIED = 1_000
 Resources = Sequence[Mapping[str, Any]]
 
 
@@ -31,6 +36,65 @@ def policy_findings(
     # What is too large is not handed on: it denies without being looked at.
     answers = world.policies.ask(policies, [{} if one.subject.too_large else one.input for one in asked])
     return tuple(findings_of(policies, asked, answers, stages))
+
+
+@dataclass(frozen=True)
+class RuleState:
+    """A rule, where all of it stands, and why it denies whatever it is asked; empty where nothing is wrong."""
+
+    rule: PolicyRule
+    places: tuple[str, ...]
+    problem: str = ""
+
+
+def rules_in_force(world: World, policies: Policies) -> tuple[RuleState, ...]:
+    """Every rule of the policies, as the engine sees them where there is one, sorted by name."""
+    if not policies:
+        return ()
+    answers = world.policies.ask(policies, ())
+    wrong = {**problems_of(policies), **answers.unread}
+    written: dict[str, list[str]] = {}
+    for one in policies.rules:
+        written.setdefault(one.name, []).append(f"{one.file}:{one.line}")
+    found = []
+    for name, places in sorted({**written, **answers.rules}.items()):
+        files = [*dict.fromkeys(one.rpartition(":")[0] for one in [*places, *written.get(name, ())])]
+        problem = next((f"{file}: {wrong[file]}" for file in files if file in wrong), answers.problem)
+        found.append(RuleState(known_rule(policies, name, tuple(places)), tuple(places), problem))
+    return tuple(found)
+
+
+def tried_lately(world: World, policies: Policies, rule: PolicyRule) -> Tried:
+    """A rule asked about what was judged lately; nothing was, where it needs an engine's plan, which is not kept."""
+    judged = [] if reads_plan(policies, rule.name) else [one for one in lately(world) if one.run]
+    subjects = [one for each in judged for data in each.subjects if (one := subject_of(data)) is not None]
+    answers = world.policies.ask(policies, [one.data for one in subjects[:_MOST_TRIED]])
+    places = [str(one.address) for one, found in zip(subjects, answers.found, strict=False) if found.get(rule.name)]
+    return Tried(rule.name, len(answers.found), len(places), tuple(dict.fromkeys(places))[:MOST_PLACES])
+
+
+def policy_tests(world: World, policies: Policies) -> tuple[int, list[Diagnostic]]:
+    """How many of the policies' own tests pass, and what is wrong with the others or with the policies."""
+    states = rules_in_force(world, policies)
+    wrong = {one.problem: one for one in states if one.problem}
+    failures = [
+        error(f"{one.rule.name} cannot be evaluated: {problem}", remedy="Mend it.", path=one.places[0])
+        for problem, one in wrong.items()
+    ]
+    failures += [
+        error(f"{path} cannot be used: {problem}", remedy="Mend it.", path=path)
+        for path, problem in problems_of(policies).items()
+        if not any(problem in one for one in wrong)
+    ]
+    tests, problem = world.policies.test(policies)
+    if problem and not failures:
+        failures.append(error(f"The policies' tests cannot be run: {problem}", remedy="Mend it."))
+    failures += [
+        error(f"{one.name}: {one.problem}", remedy="Correct the policy or the test.", path=one.file)
+        for one in tests
+        if one.problem
+    ]
+    return sum(not one.problem for one in tests), failures
 
 
 def _of(address: Address, resources: Resources | None) -> Resources | None:

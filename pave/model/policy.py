@@ -1,4 +1,4 @@
-"""Policies in Rego, as written in the platform repository. An engine behind a port evaluates them; here is their text."""
+"""Policies in Rego, as written in the platform repository. An engine behind a port evaluates them."""
 
 from __future__ import annotations
 

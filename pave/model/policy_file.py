@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from pave.model.diagnostics import Refused
+from pave.model.diagnostics import Refused, error
 from pave.model.document import read_document
 from pave.model.guardrail import CATEGORIES, STAGES
 from pave.model.names import Ref
@@ -72,7 +72,7 @@ def _read(path: str, text: str) -> PolicyFile:
 
 
 def _rules(path: str, text: str, package: str) -> Iterator[PolicyRule]:
-    """Each rule once, with what the comment before any of its definitions says. Raises `ValueError`, `YAMLError`."""
+    """Each rule once, with what the comment before any of its definitions says. Raises `Refused` and the like."""
     usual = PolicyRule("", "", path, 0)
     by_name: dict[str, PolicyRule] = {}
     said: dict[str, Any] = {}
@@ -100,7 +100,7 @@ def _rules(path: str, text: str, package: str) -> Iterator[PolicyRule]:
 def _metadata(lines: list[str], where: str) -> dict[str, Any]:
     said = yaml.safe_load("\n".join(lines)) or {}
     if not isinstance(said, dict) or not isinstance(said.get("custom") or {}, dict):
-        raise ValueError(f"what {where} says after METADATA is no mapping")
+        raise Refused(error(f"what {where} says after METADATA is no mapping"))
     return {key: value for key, value in said.items() if key in _OF_A_RULE}
 
 
@@ -141,9 +141,9 @@ def _plain(text: str, *, strings: bool = True) -> str:
 
 
 def _lay(data: dict[str, Any], folders: list[str], value: Any) -> None:
-    """Put a file's content where its folder says. Raises `ValueError` where it is no mapping, or says twice what is."""
+    """Put a file's content where its folder says. Raises `Refused`, `ValueError` where it says twice what is."""
     if not isinstance(value, Mapping):
-        raise ValueError("it is no mapping, so its content has no name")
+        raise Refused(error("it is no mapping, so its content has no name"))
     for folder in folders:
         data = data.setdefault(folder, {})
     for key, one in value.items():

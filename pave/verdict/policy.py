@@ -114,7 +114,7 @@ def findings_of(
     rules = [
         (rule, places)
         for name, places in sorted(answers.rules.items())
-        if set((rule := _rule(policies, name, places)).stages) & set(stages)
+        if set((rule := known_rule(policies, name, places)).stages) & set(stages)
     ]
     told: set[tuple[str, str, Address | None]] = set()
     for number, one in enumerate(asked):
@@ -140,7 +140,7 @@ def _of_a_rule(
 ) -> Iterator[Finding]:
     """What one rule says of one subject; of a stack, where it reads nothing of the change itself."""
     one, found, wrong = answer
-    reads = {field for file in policies.files if any(own.name == rule.name for own in file.rules) for field in file.reads}
+    reads = _reads(policies, rule.name)
     tops = {field.split(".", 1)[0] for field in reads}
     if rule.name in wrong:
         yield _broken(one.subject.address, rule.name, wrong[rule.name])
@@ -167,6 +167,16 @@ def _found(rule: PolicyRule, places: tuple[str, ...], items: Sequence[Any]) -> I
         )
 
 
+def reads_plan(policies: Policies, name: str) -> bool:
+    """Whether a rule needs the engine's own resources, as far as its files show it."""
+    return any(field.split(".", 1)[0] == PLAN for field in _reads(policies, name))
+
+
+def _reads(policies: Policies, name: str) -> set[str]:
+    files = (file for file in policies.files if any(own.name == name for own in file.rules))
+    return {field for file in files for field in file.reads}
+
+
 def _words(item: Any) -> tuple[str, str]:
     """What a rule said, and what would help: a text, or an object with `msg` and perhaps `remedy`."""
     if isinstance(item, Mapping):
@@ -175,18 +185,12 @@ def _words(item: Any) -> tuple[str, str]:
     return (item, "") if isinstance(item, str) else ("" if item is True else str(item), "")
 
 
-def rule_of(policies: Policies, name: str) -> PolicyRule | None:
-    """A rule by its name; of several files', the first that has a title speaks for all."""
-    found = [one for one in policies.rules if one.name == name]
-    return next((one for one in found if one.title), found[0] if found else None)
-
-
-def _rule(policies: Policies, name: str, places: tuple[str, ...]) -> PolicyRule:
+def known_rule(policies: Policies, name: str, places: tuple[str, ...]) -> PolicyRule:
     """The rule as its text shows it. What only the engine sees in it has what is usual."""
-    known = rule_of(policies, name)
-    if known is not None:
-        stages = {stage for one in policies.rules if one.name == name for stage in one.stages}
-        return replace(known, stages=tuple(sorted(stages)))
+    written = [one for one in policies.rules if one.name == name]
+    if written:  # of several files', the first that has a title speaks for all, and it is asked when any of them is
+        stages = {stage for one in written for stage in one.stages}
+        return replace(next((one for one in written if one.title), written[0]), stages=tuple(sorted(stages)))
     level = LEVELS.get(re.split(r"[._]", name.rsplit(".", 1)[-1])[0], "hard")
     file, _, line = (places[0] if places else ":0").rpartition(":")
     return PolicyRule(name, level, file, int(line), owner=Ref("group", "default", "platform"))

@@ -126,7 +126,12 @@ class Platform:
             snapshots=Snapshots(truth, repositories),
             repositories=repositories,
             builder=self.builder,
-            checker=SandboxChecker(self.base.sandbox, self.builder, Limits(seconds=self.settings.check_seconds)),
+            checker=SandboxChecker(
+                self.base.sandbox,
+                self.builder,
+                Limits(seconds=self.settings.check_seconds),
+                self.settings.checkov,
+            ),
             attestor=FileAttestor(data / "keys", self.base.sandbox),
             scaffolder=SandboxScaffolder(self.base.sandbox, data / "scratch"),
             engine=self._engine(truth),

@@ -1,4 +1,4 @@
-"""Evaluates Rego: JSON on stdin, JSON on stdout. It is run as a program of its own, in the sandbox, and imports no Pave.
+"""Evaluates Rego: JSON on stdin, JSON on stdout. It runs as a program of its own, in the sandbox, and imports no Pave.
 
 An evaluation cannot be interrupted from within, and holds the interpreter while it lasts. So its bounds are those of
 this process: whoever starts it ends it.
