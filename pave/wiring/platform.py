@@ -126,12 +126,7 @@ class Platform:
             snapshots=Snapshots(truth, repositories),
             repositories=repositories,
             builder=self.builder,
-            checker=SandboxChecker(
-                self.base.sandbox,
-                self.builder,
-                Limits(seconds=self.settings.check_seconds),
-                self.settings.checkov,
-            ),
+            checker=self._checker(),
             attestor=FileAttestor(data / "keys", self.base.sandbox),
             scaffolder=SandboxScaffolder(self.base.sandbox, data / "scratch"),
             engine=self._engine(truth),
@@ -224,6 +219,10 @@ class Platform:
             if found
             else None
         )
+
+    def _checker(self) -> SandboxChecker:
+        limits = Limits(seconds=self.settings.check_seconds)
+        return SandboxChecker(self.base.sandbox, self.builder, limits, self.settings.checkov)
 
     def _engine(self, truth: GitPlatformRepository) -> Engine:
         folder = self.settings.data / "terraform"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pave.model.guardrail import Guardrail
 from pave.model.names import Address, Ref
 from pave.model.policy import Policies
 from pave.model.policy_file import read_policies
 from pave.model.waiver import Waiver
 from pave.verdict.bounds import MOST_ITEMS
 from pave.verdict.finding import Outcome, Verdict
-from pave.verdict.guardrail import BROKEN, Subject
+from pave.verdict.guardrail import BROKEN, Subject, compile_all
 from pave.verdict.judge import Rules, judge
 from pave.verdict.policy import Answers, Asked, concerned, findings_of, problems_of
 from pave.verdict.subject import EXAMPLE
@@ -225,3 +228,17 @@ def test_the_engines_own_resources_are_seen_or_the_rule_denies() -> None:
     assert verdict(said, answer(deny=[]), asked(resources=[])).outcome is Outcome.ALLOWED
     assert asked(resources=[{"address": "a.b"}]).input["resource_changes"] == [{"address": "a.b"}]
     assert "resource_changes" not in asked().input
+
+
+def test_the_examples_of_the_page_are_right() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "guardrails.md").read_text()
+    (text,) = re.findall(r"^```rego\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (file,) = policies(text=text).files
+    assert (problems_of(Policies((file,))), file.rules[0].stages) == ({}, ("plan", "schedule"))
+    require = next(one for one in re.findall(r"^require: '(.*)'$", page, re.MULTILINE) if "infrastructure" in one)
+    rule = Guardrail("r", "A rule", Ref.parse("group:platform"), "security", "hard", require, "No.")
+    for outcome, expected in {"passed": True, "not-scanned": False, "failed": False, "": True}.items():
+        checks = {"infrastructure": outcome} if outcome else {}
+        data = {**EXAMPLE, "evidence": {**EXAMPLE["evidence"], "checks": checks}}
+        (compiled,) = compile_all([rule])
+        assert (compiled.ask(asked(data=data).subject) is None) == expected, outcome
