@@ -138,8 +138,8 @@ deny_backups contains msg if {{
 - **What Rego leaves open.** A field that is not there is undefined, and what is undefined does not deny: `deny if
   input.inputs.public` passes a module without such an input, where `not input.inputs.private` denies. Pave refuses
   fields that no change has, but a module's inputs and Terraform's values it cannot know, nor what is read through
-  another name for `input`. Write `not`, or `object.get(input.inputs, "public", true)`, where missing must mean no. Conftest's
-  `exception` rules are not asked: use a waiver.
+  another name for `input`. Write `not`, or `object.get(input.inputs, "public", true)`, where missing must mean no.
+  Conftest's `exception` rules are not asked: use a waiver.
 
 An approval is bound to the policies as to the guardrails: a changed policy is another question.
 
@@ -154,8 +154,8 @@ the other cannot use), so install it into one of its own and name it in the sett
 
 A finding has file, line, checkov's id and what it is about; what is right as it is gets a comment,
 `checkov:skip=CKV_AWS_20:why`, and is counted. Any finding fails the check, but for those in a Dockerfile, about which
-the check `dockerfile` decides. Without checkov, where a file cannot be read, and where a chart needs a `helm` that is not
-there, it is `not-scanned`, which is not passed. Guardrails read it as `evidence.checks.infrastructure`:
+the check `dockerfile` decides. Without checkov, where a file cannot be read, and where a chart needs a `helm` that is
+not there, it is `not-scanned`, which is not passed. Guardrails read it as `evidence.checks.infrastructure`:
 
 ```yaml
 require: '!("infrastructure" in evidence.checks) || evidence.checks.infrastructure in ["passed", "not-applicable"]'

@@ -17,7 +17,7 @@ from typing import Any
 from pave.apply.retry import Stale
 from pave.engine.facts import Asking, Facts, whole_of
 from pave.engine.planning import Candidate, candidate_of, only_checked
-from pave.engine.policies import policy_findings
+from pave.engine.policies import changed_policies, policy_findings, tried_on
 from pave.engine.trying import changed, lately, tried
 from pave.engine.work import Asked, Denied, Work
 from pave.engine.world import World
@@ -89,12 +89,14 @@ def judge(work: Work) -> dict[str, Any]:
 
 
 def _trials(work: Work, found: Candidate) -> list[str]:
-    """Of a change to guardrails: how often each would have fired lately; said on the change request too."""
+    """Of a change to guardrails or policies: how often each would have fired lately; said on the change request too."""
     rules = changed(found.base, found.snapshot)
-    if not rules:
+    policies = changed_policies(found.base.policies, found.snapshot.policies)[:_MOST_TRIED]
+    if not rules and not policies:
         return []
     judged = [one for one in lately(work.world) if one.run and one.run != work.run.id]
     said = [tried(rule, judged).text for rule in rules[:_MOST_TRIED]]
+    said += [one.text for one in tried_on(work.world, found.snapshot.policies, policies, judged)]
     intent = work.run.request.intent
     if isinstance(intent, CheckChange):
         text = "\n".join(said)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from pave.engine.trying import MOST_PLACES, Tried, lately, subject_of
+from pave.engine.trying import MOST_PLACES, Tried, subject_of
 from pave.engine.world import World
 from pave.model.diagnostics import Diagnostic, error
 from pave.model.names import Address
 from pave.model.policy import Policies, PolicyRule
 from pave.model.snapshot import Snapshot
+from pave.ports import Judgement
 from pave.verdict.finding import Finding
 from pave.verdict.guardrail import Subject
 from pave.verdict.policy import Asked, concerned, findings_of, known_rule, problems_of, reads_plan
@@ -64,13 +66,27 @@ def rules_in_force(world: World, policies: Policies) -> tuple[RuleState, ...]:
     return tuple(found)
 
 
-def tried_lately(world: World, policies: Policies, rule: PolicyRule) -> Tried:
-    """A rule asked about what was judged lately; nothing was, where it needs an engine's plan, which is not kept."""
-    judged = [] if reads_plan(policies, rule.name) else [one for one in lately(world) if one.run]
-    subjects = [one for each in judged for data in each.subjects if (one := subject_of(data)) is not None]
-    answers = world.policies.ask(policies, [one.data for one in subjects[:_MOST_TRIED]])
-    places = [str(one.address) for one, found in zip(subjects, answers.found, strict=False) if found.get(rule.name)]
-    return Tried(rule.name, len(answers.found), len(places), tuple(dict.fromkeys(places))[:MOST_PLACES])
+def changed_policies(base: Policies, after: Policies) -> tuple[PolicyRule, ...]:
+    """The rules of files that are new or other than before; all of them where their data is."""
+    before = {one.path: one.text for one in base.files}
+    moved = base.data != after.data
+    rules = (rule for one in after.files if moved or before.get(one.path) != one.text for rule in one.rules)
+    return tuple({rule.name: rule for rule in rules}.values())
+
+
+def tried_on(
+    world: World, policies: Policies, rules: Sequence[PolicyRule], judgements: Iterable[Judgement]
+) -> tuple[Tried, ...]:
+    """Rules asked about what was judged; one that needs an engine's plan is tried on nothing: that is not kept."""
+    found = (subject_of(data) for each in judgements for data in each.subjects)
+    subjects = [one for one in islice(found, _MOST_TRIED) if one is not None and not one.too_large] if rules else []
+    answers = world.policies.ask(policies, [one.data for one in subjects]).found if subjects else ()
+    tried = []
+    for rule in rules:
+        seen = [] if reads_plan(policies, rule.name) else list(zip(subjects, answers, strict=False))
+        places = [str(one.address) for one, said in seen if said.get(rule.name)]
+        tried.append(Tried(rule.name, len(seen), len(places), tuple(dict.fromkeys(places))[:MOST_PLACES]))
+    return tuple(tried)
 
 
 def policy_tests(world: World, policies: Policies) -> tuple[int, list[Diagnostic]]:

@@ -271,7 +271,7 @@ def test_policies_in_rego_are_guardrails_too(there: Platform) -> None:
     assert there.get("/guardrails/test") == {"passed": passed + 1, "failures": []}
     explained = there.get("/guardrails/main.deny_small", on="prod/ledger")
     assert "main.deny_small would have fired on" in explained["lately"]
-    assert {one["address"] for one in explained["findings"]} == {"prod/ledger/db", "prod/ledger/more"}
+    assert {one["address"] for one in explained["findings"]} == {"prod/ledger/db", "prod/ledger/small"}
     there.commit({"policies/sizes.rego": "package main\n\ndeny contains 1 if {\n"})
     broken = there.ask("POST", "/resources?dry_run=true", small(7)).json()["verdict"]
     assert "guardrail.error" in {one["guardrail"] for one in broken["findings"]}

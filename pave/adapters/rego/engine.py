@@ -69,7 +69,7 @@ class SandboxPolicyEngine:
             (sys.executable, "-I", "-B", _INSIDE),
             read=(Mount(_WORKER, _INSIDE), *interpreter_mounts(packages=True)),
             memory_bytes=self.memory,
-            processes=16,
+            processes=512,
             file_bytes=1024**2,
             seconds=self.seconds,
         )

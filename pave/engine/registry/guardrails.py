@@ -13,7 +13,7 @@ from pave.engine.context import Context, address_of
 from pave.engine.facts import LOOKED_AT, Asking, Facts
 from pave.engine.judging import moment
 from pave.engine.operations import Nothing, Operation
-from pave.engine.policies import RuleState, policy_tests, rules_in_force, tried_lately
+from pave.engine.policies import RuleState, policy_tests, rules_in_force, tried_on
 from pave.engine.rejudging import STAGE, verdict_of
 from pave.engine.trying import lately, tried
 from pave.model.diagnostics import Refused, Unknown, error
@@ -217,7 +217,8 @@ def _explain(context: Context, given: OneGuardrail) -> GuardrailExplained:
         result = tried(rule, [one for one in lately(world) if one.run])
         view, examples = _view(compiled, result.fired), rule.examples
     elif policy is not None:
-        result = tried_lately(world, snapshot.policies, policy.rule)
+        judged = (one for one in lately(world) if one.run)
+        (result,) = tried_on(world, snapshot.policies, [policy.rule], judged)
         view, examples = _policy_view(policy, result.fired), ()
     else:
         names = [*snapshot.guardrails, *(one.rule.name for one in policies)]

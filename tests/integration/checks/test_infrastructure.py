@@ -34,11 +34,12 @@ CHART = {
 
 
 @pytest.fixture(scope="module")
-def checkov(pytestconfig: pytest.Config) -> str:
-    """Its program: the one that PAVE_CHECKOV names, else one installed once into the tests' cache."""
+def checkov(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Its program: the one that PAVE_CHECKOV names, else one installed once into the tests' cache, if there is one."""
     if named := os.environ.get("PAVE_CHECKOV"):
         return named
-    folder = Path(pytestconfig.cache.mkdir("tools")) / f"checkov-{VERSION}"
+    cache = getattr(pytestconfig, "cache", None)
+    folder = Path(cache.mkdir("tools") if cache else tmp_path_factory.mktemp("tools")) / f"checkov-{VERSION}"
     if not (folder / "complete").exists():
         uv = str(Path(sysconfig.get_path("scripts"), "uv"))
         shutil.rmtree(folder, ignore_errors=True)
