@@ -153,9 +153,10 @@ the other cannot use), so install it into one of its own and name it in the sett
     PAVE_CHECKOV=/opt/checkov/bin/checkov pave up
 
 A finding has file, line, checkov's id and what it is about; what is right as it is gets a comment,
-`checkov:skip=CKV_AWS_20:why`, and is counted. Any finding fails the check, but for those in a Dockerfile, about which
-the check `dockerfile` decides. Without checkov, where a file cannot be read, and where a chart needs a `helm` that is
-not there, it is `not-scanned`, which is not passed. Guardrails read it as `evidence.checks.infrastructure`:
+`checkov:skip=CKV_AWS_20:why`, and is counted; a `.checkov.yaml` in the repository has its say, and that is told. Any
+finding fails the check, but for those in a Dockerfile, about which the check `dockerfile` decides. Without checkov,
+where a file cannot be read, and where a chart needs a `helm` that is not there, it is `not-scanned`, which is not
+passed. Guardrails read it as `evidence.checks.infrastructure`:
 
 ```yaml
 require: '!("infrastructure" in evidence.checks) || evidence.checks.infrastructure in ["passed", "not-applicable"]'

@@ -26,6 +26,8 @@ _LEFT_OUT = (".git", ".venv", "node_modules")
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 _CLOUDFORMATION = re.compile(r"AWSTemplateFormatVersion|[\"']?Type[\"']?\s*:\s*[\"']?AWS::")
 _LARGEST = 1024**2
+_CONFIGURATIONS = (".checkov.yaml", ".checkov.yml")
+"""A repository's own, which checkov reads in any case. That it was there is told, for it may leave rules out."""
 _SEVERITIES = {"CRITICAL": "high", "HIGH": "high", "MEDIUM": "medium", "LOW": "low", "INFO": "low"}
 _NEEDS = {"helm": "helm", "kustomize": "kustomize"}
 """Which program of the machine renders what checkov then looks at."""
@@ -69,6 +71,7 @@ def _told(bench: Bench, wanted: Mapping[str, str], reports: Sequence[Mapping[str
     skipped = sum(int(one.get("summary", {}).get("skipped", 0)) for one in reports)
     parts = [f"{len(grave)} findings, {len(found) - len(grave)} lesser"]
     parts += [f"{skipped} excused in the files"] if skipped else []
+    parts += [f"as {one} has it" for one in _CONFIGURATIONS if (bench.source / one).exists()]
     outcome = CheckOutcome.FAILED if grave else CheckOutcome.NOT_SCANNED if unseen else CheckOutcome.PASSED
     tool = f"checkov {max(versions, default='')}".strip()
     return bench.result(NAME, outcome, "; ".join([*unseen, *parts]), found, tool)

@@ -28,8 +28,8 @@ def report(kind: str, *failed: dict[str, Any], **summary: Any) -> dict[str, Any]
     return {"check_type": kind, "results": {"failed_checks": list(failed)}, "summary": said}
 
 
-def told(wanted: dict[str, str], *reports: dict[str, Any]) -> tuple[CheckOutcome, str]:
-    bench = Bench(None, Limits(), Path("/nowhere"), {}, print, lambda: False)  # type: ignore[arg-type]
+def told(wanted: dict[str, str], *reports: dict[str, Any], source: Path = Path("/nowhere")) -> tuple[CheckOutcome, str]:
+    bench = Bench(None, Limits(), source, {}, print, lambda: False)  # type: ignore[arg-type]
     result = _told(bench, wanted, reports)
     return result.outcome, result.summary
 
@@ -101,3 +101,8 @@ def test_only_infrastructure_is_taken_for_it(tmp_path: Path) -> None:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     assert dict(_there(tmp_path)) == {"cloudformation": "stack.json", "terraform": "deep/main.tf"}
+
+
+def test_that_a_repository_configures_checkov_is_said(tmp_path: Path) -> None:
+    (tmp_path / ".checkov.yaml").write_text("skip-check: [CKV_AWS_20]\n")
+    assert told({}, report("terraform"), source=tmp_path)[1].endswith("as .checkov.yaml has it")
