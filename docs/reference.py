@@ -94,6 +94,74 @@ spec:
   until: 2027-02-01
 ```
 
+## Bring your rules
+
+**Policies in Rego**, laid out as for Conftest, go below `policies/` and are asked like guardrails. They need an engine,
+the extra `rego`: without it a platform that has policies denies, and says `pip install pave-platform[rego]`.
+
+    policies/**/*.rego         any package; rules deny, deny_x, violation, violation_x: hard; warn, warn_x: advisory
+    policies/**/*_test.rego    rules test_x, run by pave guardrail test
+    policies/data/**           JSON or YAML, seen as data.x; a folder's name comes first: data.folder.x
+
+```rego
+# policies/backups.rego
+package main
+
+import rego.v1
+
+# METADATA
+# title: Databases keep backups
+# description: Nightly dumps are what a database is made anew from.
+# custom:
+#   owner: group:payments            # else the platform's team
+#   category: reliability            # else compliance
+#   stages: [plan, schedule]         # else plan
+#   remedy: Set backup_days to 7 or more.
+deny_backups contains msg if {{
+    input.change.type == "postgres"
+    not input.inputs.backup_days >= 7
+    msg := sprintf("%s keeps too few backups", [input.change.address])
+}}
+```
+
+- A rule says texts, or objects with `msg` and perhaps `remedy`; its id is package and rule, `main.deny_backups`. With
+  that a waiver excuses from it, and `pave guardrail list`, `explain` and `test` show it. Rules of the same package and
+  name in several files are one rule, as in Rego, and a finding names all of the files.
+- `# METADATA` before `package` is for the whole file. Rego of before 1.0 is read too, file by file.
+- `input` is what a condition reads, above. At the stage `plan` it also has `resource_changes` as in `terraform show
+  -json`: those of the resource that the change is about, with `(sensitive)` for what Terraform marks as that. Nothing
+  else of that document is there, and at other stages neither is this.
+- **Whatever goes wrong denies** (`guardrail.error`): a file that is no Rego or has no package, a division by zero, no
+  end within ten seconds or half a gigabyte for all changes together, a field of `input` that no change has, data that
+  cannot be read, no engine. `http.send`, `opa.runtime` and `net.lookup_ip_addr` are refused: a policy sees its input
+  and its data, in the sandbox without network.
+- **What Rego leaves open.** A field that is not there is undefined, and what is undefined does not deny: `deny if
+  input.inputs.public` passes a module without such an input, where `not input.inputs.private` denies. Pave refuses
+  fields that no change has, but a module's inputs and Terraform's values it cannot know, nor what is read through
+  another name for `input`. Write `not`, or `object.get(input.inputs, "public", true)`, where missing must mean no.
+  Conftest's `exception` rules are not asked: use a waiver.
+
+An approval is bound to the policies as to the guardrails: a changed policy is another question.
+
+**Checkov** looks at Terraform, CloudFormation, Helm charts, kustomizations and Dockerfiles of a commit, as the check
+`infrastructure`, in the sandbox and without network. It cannot share an environment with Pave (each pins versions that
+the other cannot use), so install it into one of its own and name it in the setting `checkov`, or put it on the server's
+`PATH`:
+
+    python3 -m venv /opt/checkov
+    /opt/checkov/bin/pip install checkov
+    PAVE_CHECKOV=/opt/checkov/bin/checkov pave up
+
+A finding has file, line, checkov's id and what it is about; what is right as it is gets a comment,
+`checkov:skip=CKV_AWS_20:why`, and is counted; a `.checkov.yaml` in the repository has its say, and that is told. Any
+finding fails the check, but for those in a Dockerfile, about which the check `dockerfile` decides. Without checkov,
+where a file cannot be read, and where a chart needs a `helm` that is not there, it is `not-scanned`, which is not
+passed. Guardrails read it as `evidence.checks.infrastructure`:
+
+```yaml
+require: '!("infrastructure" in evidence.checks) || evidence.checks.infrastructure in ["passed", "not-applicable"]'
+```
+
 ## The rules
 """
 

@@ -73,6 +73,10 @@ class Settings:
     weed: str = field(default="", metadata={"about": "The weed program (SeaweedFS); empty: the bundled one"})
     caddy: str = field(default="", metadata={"about": "The caddy program; empty: the bundled one"})
     bwrap: str = field(default="", metadata={"about": "The bwrap program; empty: the bundled one"})
+    checkov: str = field(
+        default="",
+        metadata={"about": "The checkov program, of an environment of its own; empty: the machine's, if it has one"},
+    )
     uv: str = field(default="", metadata={"about": "The uv program; empty: the bundled one"})
     node: str = field(
         default="", metadata={"about": "Folder with node and npm; empty: the machine's, then the bundled one"}

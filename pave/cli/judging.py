@@ -39,7 +39,7 @@ def explained(data: Mapping[str, Any]) -> RenderableType:
                 "asked": ", ".join(rule["stages"]),
                 "looks at": applies,
                 "owner": rule["owner"],
-                "requires": " ".join(rule["require"].split()),
+                "policy" if rule["language"] == "Rego" else "requires": " ".join(rule["require"].split()),
                 "says": rule["message"],
                 "would pass": rule["remedy"],
                 "broken": rule["problem"],

@@ -17,6 +17,7 @@ from typing import Any
 from pave.apply.retry import Stale
 from pave.engine.facts import Asking, Facts, whole_of
 from pave.engine.planning import Candidate, candidate_of, only_checked
+from pave.engine.policies import changed_policies, policy_findings, tried_on
 from pave.engine.trying import changed, lately, tried
 from pave.engine.work import Asked, Denied, Work
 from pave.engine.world import World
@@ -88,12 +89,14 @@ def judge(work: Work) -> dict[str, Any]:
 
 
 def _trials(work: Work, found: Candidate) -> list[str]:
-    """Of a change to guardrails: how often each would have fired lately; said on the change request too."""
+    """Of a change to guardrails or policies: how often each would have fired lately; said on the change request too."""
     rules = changed(found.base, found.snapshot)
-    if not rules:
+    policies = changed_policies(found.base.policies, found.snapshot.policies)[:_MOST_TRIED]
+    if not rules and not policies:
         return []
     judged = [one for one in lately(work.world) if one.run and one.run != work.run.id]
     said = [tried(rule, judged).text for rule in rules[:_MOST_TRIED]]
+    said += [one.text for one in tried_on(work.world, found.snapshot.policies, policies, judged)]
     intent = work.run.request.intent
     if isinstance(intent, CheckChange):
         text = "\n".join(said)
@@ -226,7 +229,9 @@ def verdict_on(
         before, after = (each.environments.get(name) for each in (found.base, found.snapshot))
         moved = after is not None and before != after
         subjects += subjects_of(one, facts.around(one, environment, whole), moved=moved)
-    return Judged(give_verdict(subjects, rules_of(found.snapshot), stages, facts.now), tuple(subjects))
+    resources = {one.stack: one.resources for one in plans}
+    more = policy_findings(world, found.snapshot, subjects, stages, resources)
+    return Judged(give_verdict(subjects, rules_of(found.snapshot), stages, facts.now, more), tuple(subjects))
 
 
 def at_the_door(world: World, request: Request, stack: Address, snapshot: Snapshot) -> Verdict:
@@ -236,7 +241,8 @@ def at_the_door(world: World, request: Request, stack: Address, snapshot: Snapsh
         return Verdict(Outcome.ALLOWED)
     facts = Facts(world, snapshot, snapshot, Asking.of(request), moment(world))
     subject = door_subject(stack, facts.at_the_door(stack, environment))
-    return give_verdict([subject], rules_of(snapshot), ["request"], facts.now)
+    more = policy_findings(world, snapshot, [subject], ["request"])
+    return give_verdict([subject], rules_of(snapshot), ["request"], facts.now, more)
 
 
 def _kept(subjects: Iterable[Subject]) -> tuple[Mapping[str, Any], ...]:

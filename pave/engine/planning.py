@@ -136,6 +136,7 @@ def plan_stack(world: World, snapshot: Snapshot, address: Address, cancel: Cance
         guardrails=snapshot.guardrails_digest,
         engine_digest=engine_plan.digest,
         destroy=stack is None,
+        resources=engine_plan.resources,
     )
     return engine_plan, planned
 

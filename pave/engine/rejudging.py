@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from pave.engine.facts import LOOKED_AT, Asking, Facts, whole_of
 from pave.engine.judging import moment, rules_of
 from pave.engine.planning import resolve
+from pave.engine.policies import policy_findings
 from pave.engine.world import World
 from pave.model.diagnostics import Refused
 from pave.model.names import Address
@@ -20,7 +21,8 @@ from pave.plan.change import Action, Change, Plan
 from pave.plan.stack import Stack
 from pave.ports import Judgement
 from pave.request.access import SYSTEM
-from pave.verdict.finding import Verdict
+from pave.verdict.finding import Finding, Verdict
+from pave.verdict.guardrail import Subject
 from pave.verdict.judge import judge
 from pave.verdict.subject import subjects_of
 
@@ -44,25 +46,41 @@ class Rejudge:
             if str(stack) not in busy
             and self._judged.get(stack) != (key := (inputs, snapshot.guardrails_digest, day, _version(snapshot, stack)))
         }
+        subjects: dict[Address, tuple[Subject, ...]] = {}
         for stack, key in due.items():
             try:
-                verdict = verdict_of(facts, stack)
+                subjects[stack] = subjects_now(facts, stack)
             except Refused as refused:
                 _log.info("%s is not judged again: %s", stack, refused)
-            else:
-                _told(world, stack, verdict, facts)
             self._judged[stack] = key
+        for stack, verdict in verdicts_of(facts, subjects).items():
+            _told(world, stack, verdict, facts)
         self._judged = {stack: key for stack, key in self._judged.items() if stack in snapshot.inputs}
         return len(due)
 
 
 def verdict_of(facts: Facts, stack: Address) -> Verdict:
     """The verdict on a stack as it is wanted now. Raises `Refused` where it cannot be read."""
+    return verdicts_of(facts, {stack: subjects_now(facts, stack)})[stack]
+
+
+def subjects_now(facts: Facts, stack: Address) -> tuple[Subject, ...]:
+    """What there is to judge in a stack as it is wanted now. Raises `Refused` where it cannot be read."""
     resolved = resolve(facts.world, facts.snapshot, stack)
     plan = as_made_now(stack, resolved, facts.snapshot)
     environment = facts.snapshot.environments[stack.environment]
-    subjects = subjects_of(plan, facts.around(plan, environment, whole_of([])))
-    return judge(subjects, rules_of(facts.snapshot), [STAGE], facts.now)
+    return subjects_of(plan, facts.around(plan, environment, whole_of([])))
+
+
+def verdicts_of(facts: Facts, subjects: Mapping[Address, tuple[Subject, ...]]) -> dict[Address, Verdict]:
+    """The verdict on each stack; policies are asked about all of them at once."""
+    everything = [one for found in subjects.values() for one in found]
+    found: dict[Address, list[Finding]] = {stack: [] for stack in subjects}
+    for finding in policy_findings(facts.world, facts.snapshot, everything, [STAGE]):
+        if finding.address is not None:
+            found[finding.address.stack].append(finding)
+    rules = rules_of(facts.snapshot)
+    return {stack: judge(subjects[stack], rules, [STAGE], facts.now, found[stack]) for stack in subjects}
 
 
 def as_made_now(stack: Address, resolved: Stack | None, snapshot: Snapshot) -> Plan:

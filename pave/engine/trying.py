@@ -15,7 +15,7 @@ from pave.ports import Judgement
 from pave.verdict.guardrail import BROKEN, Subject, compile_all
 
 WINDOW = timedelta(days=30)
-_MOST_PLACES = 10
+MOST_PLACES = 10
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def tried(rule: Guardrail, judgements: Iterable[Judgement]) -> Tried:
     judged, places = 0, list[str]()
     for judgement in judgements:
         for data in judgement.subjects:
-            subject = _subject(data)
+            subject = subject_of(data)
             if subject is None:
                 continue
             judged += 1
@@ -56,7 +56,7 @@ def tried(rule: Guardrail, judgements: Iterable[Judgement]) -> Tried:
             # What was kept before a field was known cannot be judged by it.
             if finding is not None and (finding.guardrail != BROKEN or compiled.program is None):
                 places.append(str(subject.address))
-    return Tried(rule.name, judged, len(places), tuple(dict.fromkeys(places))[:_MOST_PLACES])
+    return Tried(rule.name, judged, len(places), tuple(dict.fromkeys(places))[:MOST_PLACES])
 
 
 def changed(base: Snapshot, after: Snapshot) -> tuple[Guardrail, ...]:
@@ -64,7 +64,8 @@ def changed(base: Snapshot, after: Snapshot) -> tuple[Guardrail, ...]:
     return tuple(one for name, one in sorted(after.guardrails.items()) if base.guardrails.get(name) != one)
 
 
-def _subject(data: object) -> Subject | None:
+def subject_of(data: object) -> Subject | None:
+    """The subject of what was kept; None where that has not its shape."""
     if not isinstance(data, dict):
         return None
     try:

@@ -26,6 +26,7 @@ from pave.ports import (
     Judgements,
     Plans,
     PlatformRepository,
+    PolicyEngine,
     Post,
     Queue,
     Repositories,
@@ -63,6 +64,7 @@ class World:
     evidence: Evidence
     approvals: Approvals
     judgements: Judgements
+    policies: PolicyEngine
     changes: Changes
     deliveries: Deliveries
     forges: Mapping[str, Forge]

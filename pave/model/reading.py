@@ -24,6 +24,9 @@ from pave.model.guardrail_file import read_guardrail
 from pave.model.module import Module
 from pave.model.module_file import read_module
 from pave.model.names import Address, Ref
+from pave.model.policy import FOLDER as POLICIES
+from pave.model.policy import Policies
+from pave.model.policy_file import read_policies
 from pave.model.schema import nearest
 from pave.model.signing import shared_keys
 from pave.model.snapshot import Snapshot
@@ -34,7 +37,7 @@ from pave.model.tree import Tree
 from pave.model.waiver import Waiver
 from pave.model.waiver_file import read_waiver
 
-FOLDERS = ("catalog", "environments", "modules", "templates", "guardrails", "waivers", "deployments")
+FOLDERS = ("catalog", "environments", "modules", "templates", "guardrails", POLICIES, "waivers", "deployments")
 TEMPLATE_FILE = "template.yaml"
 
 Cache = MutableMapping[tuple[str, str], Any]
@@ -76,8 +79,11 @@ def read_snapshot(tree: Tree, commit: str, cache: Cache | None = None) -> Snapsh
         entities=known,
         templates=templates,
         guardrails=guardrails,
+        policies=reader.policies(),
         waivers=reader.named(reader.waivers(), "waiver"),
-        guardrails_digest=_digest([reader.id("guardrails"), reader.id("waivers")]),
+        guardrails_digest=_digest(
+            [reader.id("guardrails"), reader.id("waivers"), *filter(None, [reader.id(POLICIES)])]
+        ),
         inputs=_inputs(reader.id, deployments, written, environments, modules),
         unreadable=unreadable,
     )
@@ -177,6 +183,17 @@ class _Reader:
         for path in self.yaml("guardrails"):
             if (value := self.once(path, lambda at, *_: read_guardrail(self.text(at), at))) is not None:
                 yield path, value
+
+    def policies(self) -> Policies:
+        found = self.once(POLICIES, self.policy_files) if self.files[POLICIES] else None
+        return found if found is not None else Policies()
+
+    def policy_files(self, folder: str, findings: Findings, _: Include) -> Policies:
+        found = read_policies({path: self.text(path) for path in self.files[folder]})
+        wrong = {**found.problems, **{one.path: one.problem for one in found.files if one.problem}}
+        for path, problem in wrong.items():
+            findings.add(error(f"{path} cannot be used: {problem}", remedy="Mend it.", source=Source(path)))
+        return found
 
     def waivers(self) -> Iterator[tuple[str, Waiver]]:
         for path in self.yaml("waivers"):
@@ -284,10 +301,11 @@ def _contradictions(snapshot: Snapshot, written: Mapping[str, Environment]) -> I
             )
     for environment in written.values():
         yield from _wrong_bindings(environment, snapshot.modules)
+    rules = [*snapshot.guardrails, *(one.name for one in snapshot.policies.rules)]
     for waiver in snapshot.waivers.values():
-        if waiver.guardrail not in snapshot.guardrails:
+        if waiver.guardrail not in rules:
             summary = f"the waiver {waiver.name} is about the guardrail {waiver.guardrail}, which is not there"
-            remedy = nearest(waiver.guardrail, list(snapshot.guardrails)) or "Remove it."
+            remedy = nearest(waiver.guardrail, rules) or "Remove it."
             yield warning(summary, remedy=remedy, source=Source(f"waivers/{waiver.name}.yaml"))
     yield from _missing_owners(snapshot)
     yield from shared_keys(snapshot.entities.values())
@@ -317,6 +335,7 @@ def _missing_owners(snapshot: Snapshot) -> Iterator[Diagnostic]:
             for one in snapshot.environments.values()
         ),
         *((f"guardrail {one.name}", one.owner, Source("guardrails")) for one in snapshot.guardrails.values()),
+        *((f"policy {one.name}", one.owner, Source(one.file, one.line)) for one in snapshot.policies.rules),
         *((str(one.ref), one.owner, one.source) for one in snapshot.entities.values()),
     ]
     people = [ref.short for ref in snapshot.entities if ref.kind in ("group", "user")]

@@ -12,6 +12,7 @@ from pave.model.environment import Environment
 from pave.model.guardrail import Guardrail
 from pave.model.module import Module
 from pave.model.names import Address, Ref
+from pave.model.policy import Policies
 from pave.model.template import Template
 from pave.model.waiver import Waiver
 
@@ -22,7 +23,8 @@ class Snapshot:
 
     `environments` are complete with what they inherit, `written` are the same as their files say.
     `inputs` maps each stack to its change detector: a digest over the Git ids of everything that its
-    plan depends on; equal digests cost no engine call. `guardrails_digest` is over the rules and the waivers.
+    plan depends on; equal digests cost no engine call. `guardrails_digest` is over the rules, the policies
+    and the waivers.
     `unreadable` are the stacks whose file is there but cannot be read: they are neither wanted differently nor
     gone, and must be left as they are.
     """
@@ -35,6 +37,7 @@ class Snapshot:
     entities: Mapping[Ref, Entity] = field(default_factory=dict)
     templates: Mapping[str, Template] = field(default_factory=dict)
     guardrails: Mapping[str, Guardrail] = field(default_factory=dict)
+    policies: Policies = field(default_factory=Policies)
     waivers: Mapping[str, Waiver] = field(default_factory=dict)
     guardrails_digest: str = ""
     inputs: Mapping[Address, str] = field(default_factory=dict)

@@ -70,6 +70,9 @@ class Plan:
     guardrails: str
     engine_digest: str
     destroy: bool = False
+    resources: tuple[Mapping[str, Any], ...] | None = field(default=None, compare=False, repr=False)
+    """What the engine would do to its own resources, in the shape of `resource_changes` of `terraform show -json`,
+    without what it marks as sensitive; None where it was not asked. For policies only: `engine_digest` covers it."""
 
     @property
     def digest(self) -> str:

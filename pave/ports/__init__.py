@@ -60,6 +60,10 @@ from pave.ports.making import (
     Rendered,
     Scaffolder,
 )
+from pave.ports.policies import (
+    PolicyEngine,
+    PolicyTest,
+)
 from pave.ports.pushes import (
     PLATFORM_REPOSITORY,
     Incoming,
@@ -127,6 +131,8 @@ __all__ = [
     "Note",
     "Plans",
     "PlatformRepository",
+    "PolicyEngine",
+    "PolicyTest",
     "Post",
     "Principal",
     "Probe",

@@ -25,12 +25,16 @@ class EngineChange:
 
 @dataclass(frozen=True)
 class EnginePlan:
-    """An engine's saved plan. `file` may hold secrets: it is stored encrypted and never shown."""
+    """An engine's saved plan. `file` may hold secrets: it is stored encrypted and never shown.
+
+    `resources` are its changes with their values, as `Plan.resources` has them; they are stored encrypted too.
+    """
 
     file: bytes
     digest: str
     serial: int
     changes: tuple[EngineChange, ...]
+    resources: tuple[Mapping[str, Any], ...] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,21 @@ class Rules:
     digest: str = ""
 
 
-def judge(subjects: Iterable[Subject], rules: Rules, stages: Collection[str], now: datetime) -> Verdict:
+def judge(
+    subjects: Iterable[Subject],
+    rules: Rules,
+    stages: Collection[str],
+    now: datetime,
+    more: Iterable[Finding] = (),
+) -> Verdict:
     """Ask every guardrail of these stages about every subject; the worst finding decides. An unknown level denies.
 
-    `now` is what waivers end by. A finding with a waiver in force stays to be seen and weighs nothing.
+    `now` is what waivers end by. A finding with a waiver in force stays to be seen and weighs nothing. `more` is what
+    policies found, see `verdict.policy`: it weighs the same.
     """
     asked = [rule for rule in rules.guardrails if set(rule.rule.stages) & set(stages)]
     looked_at = list(subjects)
-    found = [finding for rule in asked for finding in _asked(rule, looked_at)]
+    found = [*(finding for rule in asked for finding in _asked(rule, looked_at)), *more]
     findings = sorted((_waived(one, rules.waivers, now) for one in found), key=_heaviest_first)
     outcome = max(map(_outcome, findings), key=_ORDER.index, default=Outcome.ALLOWED)
     return Verdict(outcome, tuple(findings), rules.digest)

@@ -42,6 +42,7 @@ from pave.adapters.postgres.queue import PostgresQueue
 from pave.adapters.postgres.runs import PostgresRuns
 from pave.adapters.postgres.stacks import PostgresBuilds, PostgresPlans, PostgresStacks
 from pave.adapters.postgres.states import PostgresStates
+from pave.adapters.rego import SandboxPolicyEngine
 from pave.adapters.scaffolder import SandboxScaffolder
 from pave.adapters.terraform import engine as terraform
 from pave.adapters.terraform.access import StateAccess
@@ -123,7 +124,7 @@ class Platform:
             snapshots=Snapshots(truth, repositories),
             repositories=repositories,
             builder=self.builder,
-            checker=SandboxChecker(self.base.sandbox, self.builder, Limits(seconds=self.settings.check_seconds)),
+            checker=self._checker(),
             attestor=FileAttestor(data / "keys", self.base.sandbox),
             scaffolder=SandboxScaffolder(self.base.sandbox, data / "scratch"),
             engine=self._engine(truth),
@@ -135,6 +136,7 @@ class Platform:
             evidence=PostgresEvidence(self.records),
             approvals=PostgresApprovals(self.records),
             judgements=PostgresJudgements(self.records),
+            policies=SandboxPolicyEngine(self.base.sandbox),
             changes=PostgresChanges(self.records),
             deliveries=PostgresDeliveries(self.records),
             forges=_forges(self.settings),
@@ -218,6 +220,10 @@ class Platform:
             if found
             else None
         )
+
+    def _checker(self) -> SandboxChecker:
+        limits = Limits(seconds=self.settings.check_seconds)
+        return SandboxChecker(self.base.sandbox, self.builder, limits, self.settings.checkov)
 
     def _engine(self, truth: GitPlatformRepository) -> Engine:
         folder = self.settings.data / "terraform"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from typing import Any
 
 import psycopg.sql
@@ -57,6 +58,40 @@ spec:
   reason: It is filled anew from the ledger every night.
   by: user:dana
   until: {until}
+"""
+POLICY = """\
+package main
+
+# METADATA
+# title: Small databases are for trying
+# custom: {owner: group:payments, stages: [plan, schedule], remedy: Take a medium one.}
+deny_small contains msg if {
+    input.environment.kind == "production"
+    input.change.type == "postgres"
+    input.inputs.size == data.sizes.refused
+    msg := sprintf("%s is small", [input.change.address])
+}
+"""
+OF_THE_PLAN = """\
+package terraform
+
+warn contains sprintf("%s keeps %d days", [one.address, one.change.after.backup_days]) if {
+    some one in input.resource_changes
+    one.type == "pave_database"
+}
+
+deny contains "a password is to be seen" if {
+    some one in input.resource_changes
+    not one.change.after.password in {null, "(sensitive)"}
+    one.change.after.password
+}
+"""
+TESTS = """\
+package main
+
+test_small if deny_small with input as {
+    "environment": {"kind": "production"}, "change": {"type": "postgres", "address": "a/b/c"}, "inputs": {"size": "s"},
+} with data.sizes.refused as "s"
 """
 
 
@@ -210,6 +245,38 @@ def test_a_new_rule_is_tried_before_it_is_there(there: Platform) -> None:
     assert "small-only would have fired on" in draft.json()["lately"]
     broken = there.ask("POST", "/guardrails/draft", {"name": "small-only", "require": "inputs.size ==="})
     assert broken.status_code == 422, broken.text
+
+
+@pytest.mark.skipif(find_spec("regorus") is None, reason="this needs the extra [rego]")
+def test_policies_in_rego_are_guardrails_too(there: Platform) -> None:
+    policies = {
+        "policies/sizes.rego": POLICY,
+        "policies/plan.rego": OF_THE_PLAN,
+        "policies/sizes_test.rego": TESTS,
+        "policies/data/sizes.yaml": "sizes: {refused: small}\n",
+    }
+    passed = there.get("/guardrails/test")["passed"]
+    there.commit(policies)
+    denied = there.ask("POST", "/resources?dry_run=true", small(7)).json()["verdict"]
+    assert denied["outcome"] == "denied"
+    said = {one["guardrail"]: one for one in denied["findings"]}
+    assert said["main.deny_small"]["message"] == "prod/ledger/small is small (policies/sizes.rego)"
+    assert said["main.deny_small"]["remedy"] == "Take a medium one."
+    assert "module.small.pave_database.this keeps 7 days" in said["terraform.warn"]["message"]
+    assert "terraform.deny" not in said
+    run = there.run("POST", "/resources", small(7))
+    assert (run["state"], set(findings(run))) == ("denied", set(said)), "the plan that was kept says the same"
+    listed = {one["name"]: one for one in there.get("/guardrails")["guardrails"]}
+    assert (listed["main.deny_small"]["language"], listed["main.deny_small"]["problem"]) == ("Rego", "")
+    assert there.get("/guardrails/test") == {"passed": passed + 1, "failures": []}
+    explained = there.get("/guardrails/main.deny_small", on="prod/ledger")
+    assert "main.deny_small would have fired on" in explained["lately"]
+    assert {one["address"] for one in explained["findings"]} == {"prod/ledger/db", "prod/ledger/small"}
+    there.commit({"policies/sizes.rego": "package main\n\ndeny contains 1 if {\n"})
+    broken = there.ask("POST", "/resources?dry_run=true", small(7)).json()["verdict"]
+    assert "guardrail.error" in {one["guardrail"] for one in broken["findings"]}
+    assert any("policies/sizes.rego" in one["summary"] for one in there.get("/guardrails/test")["failures"])
+    there.commit(dict.fromkeys(policies))
 
 
 def test_nobody_answers_in_time(there: Platform) -> None:

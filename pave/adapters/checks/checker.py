@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pave.adapters.build.builder import SandboxBuilder
-from pave.adapters.checks import code, packages, secrets, testing
+from pave.adapters.checks import code, infrastructure, packages, secrets, testing
 from pave.adapters.checks.bench import Bench, Limits
 from pave.adapters.sandbox import Sandbox
 from pave.model.workload import Workload
@@ -17,9 +17,11 @@ from pave.verdict.evidence import CheckResult
 
 
 class SandboxChecker:
-    """Implements `pave.ports.Checker`. Dependencies are the layers that `builder` keeps."""
+    """Implements `pave.ports.Checker`. Dependencies are the layers that `builder` keeps; `checkov` is a program."""
 
-    def __init__(self, sandbox: Sandbox, builder: SandboxBuilder, limits: Limits | None = None) -> None:
+    def __init__(
+        self, sandbox: Sandbox, builder: SandboxBuilder, limits: Limits | None = None, checkov: str = ""
+    ) -> None:
         self._sandbox, self._builder = sandbox, builder
         self._limits = limits or Limits()
         self._checks: Mapping[str, Callable[[Bench], CheckResult]] = {
@@ -30,7 +32,7 @@ class SandboxChecker:
             "dependencies": packages.Audit().dependencies,
             "licences": packages.licences,
             "dockerfile": code.dockerfile,
-            "infrastructure": code.infrastructure,
+            infrastructure.NAME: infrastructure.Checkov(checkov),
         }
 
     @property

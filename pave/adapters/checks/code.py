@@ -1,9 +1,8 @@
-"""Scans of what is written: bandit for Python, hadolint for Dockerfiles, checkov for infrastructure if it is there."""
+"""Scans of what is written: bandit for Python, hadolint for Dockerfiles."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import json
 import shutil
 import sys
@@ -17,7 +16,6 @@ from pave.adapters.sandbox import Mount, interpreter_mounts
 from pave.verdict.evidence import CheckFinding, CheckOutcome, CheckResult
 
 _HADOLINT = "/opt/pave/bin/hadolint"
-_INFRASTRUCTURE = (".tf", "Chart.yaml", "template.yaml", "template.json", "kustomization.yaml")
 _SEVERITIES = {"HIGH": "high", "MEDIUM": "medium", "LOW": "low", "error": "high", "warning": "medium"}
 
 
@@ -76,36 +74,6 @@ def dockerfile(bench: Bench) -> CheckResult:
     wrong = [one for one in found if one.severity == "high"]
     outcome = CheckOutcome.FAILED if wrong else CheckOutcome.PASSED
     return bench.result("dockerfile", outcome, f"{len(wrong)} errors, {len(found) - len(wrong)} lesser", found, tool)
-
-
-def infrastructure(bench: Bench) -> CheckResult:
-    """Infrastructure as code: checkov, an optional extra of this installation."""
-    there = next(_files(bench.source, *_INFRASTRUCTURE), None)
-    if there is None:
-        return bench.nothing("infrastructure", "there is no infrastructure as code")
-    if importlib.util.find_spec("checkov") is None:
-        return bench.not_scanned("infrastructure", f"{there} is not looked at: checkov is not installed here")
-    tool = f"checkov {importlib.metadata.version('checkov')}"
-    argv = (sys.executable, "-I", "-B", "-m", "checkov.main", "-d", SOURCE, "-o", "json", "--quiet", "--compact")
-    result = bench.scan((*argv, "--soft-fail", "--skip-download"), interpreter_mounts(packages=True))
-    report = _json(result.text)
-    reports = report if isinstance(report, list) else [report] if isinstance(report, dict) else None
-    if reports is None:
-        return bench.not_scanned("infrastructure", f"checkov ended with {result.code}", tool, result.text)
-    found = tuple(
-        CheckFinding(
-            one["check_id"],
-            one["check_name"],
-            "medium",
-            one["file_path"].lstrip("/"),
-            (one.get("file_line_range") or [0])[0],
-            str(one.get("guideline") or ""),
-        )
-        for part in reports
-        for one in (part.get("results") or {}).get("failed_checks", ())
-    )
-    outcome = CheckOutcome.FAILED if found else CheckOutcome.PASSED
-    return bench.result("infrastructure", outcome, f"{len(found)} findings", found, tool)
 
 
 def _files(source: Path, *endings: str) -> Iterator[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Engine, Row, delete, func, select
@@ -105,7 +106,7 @@ class PostgresPlans:
             "run": run,
             "stack": str(plan.stack),
             "plan": _plan_data(plan, engine_plan),
-            "sealed": self._cipher.seal(engine_plan.file, f"plan/{plan.digest}"),
+            "sealed": self._cipher.seal(_packed(engine_plan), f"plan/{plan.digest}"),
         }
         statement = insert(plans).values(values)
         with self._engine.begin() as connection:
@@ -118,7 +119,8 @@ class PostgresPlans:
             row = connection.execute(query.order_by(plans.c.created_at.desc()).limit(1)).one_or_none()
         if row is None:
             return None
-        return _plan(row.plan), _engine_plan(row.plan, self._cipher.open(row.sealed, f"plan/{row.digest}"))
+        engine_plan = _engine_plan(row.plan, self._cipher.open(row.sealed, f"plan/{row.digest}"))
+        return replace(_plan(row.plan), resources=engine_plan.resources), engine_plan
 
     def drop(self, run: str) -> None:
         """Forget a run's plans once it has ended."""
@@ -188,9 +190,28 @@ def _plan(data: dict[str, Any]) -> Plan:
     )
 
 
-def _engine_plan(data: dict[str, Any], file: bytes) -> EnginePlan:
+_WITH_RESOURCES = b"pave:plan:2\n"
+
+
+def _packed(engine_plan: EnginePlan) -> bytes:
+    """What is sealed: the engine's file, behind the values of its changes where they are known."""
+    if engine_plan.resources is None:
+        return engine_plan.file
+    values = json.dumps(engine_plan.resources, default=str).encode()
+    return b"%b%d\n%b%b" % (_WITH_RESOURCES, len(values), values, engine_plan.file)
+
+
+def _unpacked(packed: bytes) -> tuple[bytes, tuple[Mapping[str, Any], ...] | None]:
+    if not packed.startswith(_WITH_RESOURCES):
+        return packed, None
+    length, _, rest = packed.removeprefix(_WITH_RESOURCES).partition(b"\n")
+    return rest[int(length) :], tuple(json.loads(rest[: int(length)]))
+
+
+def _engine_plan(data: dict[str, Any], packed: bytes) -> EnginePlan:
     changes = tuple(
         EngineChange(**{**one, "actions": tuple(one["actions"]), "attributes": tuple(one["attributes"])})
         for one in data["engine_changes"]
     )
-    return EnginePlan(file, data["engine_digest"], data["serial"], changes)
+    file, values = _unpacked(packed)
+    return EnginePlan(file, data["engine_digest"], data["serial"], changes, values)

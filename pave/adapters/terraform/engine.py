@@ -76,7 +76,8 @@ class TerraformEngine:
             session.check("plan", session.run_ready(root, argv))
             shown = session.show()
             file = session.copy.plan.read_bytes()
-            return EnginePlan(file, planned.digest(shown), planned.serial(file), planned.changes(shown))
+            found = planned.digest(shown), planned.serial(file), planned.changes(shown)
+            return EnginePlan(file, *found, planned.resources(shown))
 
     def apply(self, stack: Address, root: RootModule, plan: EnginePlan, report: Report, cancel: Cancel) -> Applied:
         """Carry out exactly `plan`. Raises `Stale`, `Terminal`, `Transient` or `Cancelled`."""

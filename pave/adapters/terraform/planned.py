@@ -1,6 +1,7 @@
 """Reads Terraform's plan: what changes, in which module call, and what the plan is bound to.
 
-Values stay here. What leaves is which attributes change, and a digest over all of it.
+What leaves to be shown is which attributes change, and a digest over all of it. Values leave for policies only, without
+those that Terraform marks as sensitive.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 from pave.adapters.terraform.diagnosis import sensitive_texts
 from pave.ports import EngineChange
 
+SENSITIVE = "(sensitive)"
+_KEPT = ("address", "module_address", "mode", "type", "name", "index", "provider_name", "action_reason")
 _CALL = re.compile(r"^module\.([A-Za-z0-9_-]+)")
 
 
@@ -38,6 +41,30 @@ def changes(shown: Mapping[str, Any]) -> tuple[EngineChange, ...]:
             )
         )
     return tuple(sorted(found, key=lambda one: one.address))
+
+
+def resources(shown: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """`resource_changes` as they are, but for what Terraform marks as sensitive."""
+    found = []
+    for one in shown.get("resource_changes") or ():
+        if one.get("mode") == "data":
+            continue
+        change = one["change"]
+        values = {name: without(change.get(name), change.get(f"{name}_sensitive")) for name in ("before", "after")}
+        kept = {key: change[key] for key in ("actions", "after_unknown", "replace_paths") if key in change}
+        found.append({**{key: one[key] for key in _KEPT if key in one}, "change": {**kept, **values}})
+    return tuple(sorted(found, key=lambda one: str(one["address"])))
+
+
+def without(value: Any, marks: Any) -> Any:
+    """A value with `(sensitive)` wherever `marks`, which has its shape, says true."""
+    if marks is True:
+        return SENSITIVE
+    if isinstance(value, Mapping) and isinstance(marks, Mapping):
+        return {key: without(one, marks.get(key)) for key, one in value.items()}
+    if isinstance(value, list) and isinstance(marks, list):
+        return [without(one, marks[at] if at < len(marks) else None) for at, one in enumerate(value)]
+    return value
 
 
 def _attributes(change: Mapping[str, Any]) -> tuple[str, ...]:

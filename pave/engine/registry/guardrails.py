@@ -13,6 +13,7 @@ from pave.engine.context import Context, address_of
 from pave.engine.facts import LOOKED_AT, Asking, Facts
 from pave.engine.judging import moment
 from pave.engine.operations import Nothing, Operation
+from pave.engine.policies import RuleState, policy_tests, rules_in_force, tried_on
 from pave.engine.rejudging import STAGE, verdict_of
 from pave.engine.trying import lately, tried
 from pave.model.diagnostics import Refused, Unknown, error
@@ -34,11 +35,12 @@ class GuardrailView(BaseModel):
     stages: list[str] = Field(default_factory=list, description="When it is asked: request, plan, deploy, schedule.")
     owner: str
     applies: dict[str, Any] = Field(default_factory=dict, description="What it looks at.")
-    require: str = Field(description="The CEL condition that must hold.")
+    require: str = Field(description="The CEL condition that must hold; of a policy in Rego, where it stands.")
     message: str = ""
     remedy: str
     found: int = Field(0, description="How often it found something in the last 30 days, what was waived left out.")
     problem: str = Field("", description="Why it cannot be evaluated; such a rule denies.")
+    language: str = Field("CEL", description="CEL, or Rego where it stands below policies/.")
 
 
 class GuardrailList(BaseModel):
@@ -167,41 +169,72 @@ def _view(one: Compiled, found: int) -> GuardrailView:
     )
 
 
+def _policy_view(one: RuleState, found: int) -> GuardrailView:
+    rule = one.rule
+    return GuardrailView(
+        name=rule.name,
+        title=rule.title or rule.name,
+        level=rule.level,
+        category=rule.category,
+        stages=list(rule.stages),
+        owner=str(rule.owner),
+        require=", ".join(one.places),
+        message=rule.description,
+        remedy=rule.remedy,
+        found=found,
+        problem=one.problem,
+        language="Rego",
+    )
+
+
 def _list(context: Context, _: Nothing) -> GuardrailList:
     compiled = compile_all(context.world.snapshots.current().guardrails.values())
     found: Counter[str] = Counter()
     for judgement in lately(context.world):
         said = judgement.verdict.get("findings", ()) if judgement.run else ()
         found.update({str(one["guardrail"]) for one in said if not one.get("waiver")})
-    return GuardrailList(guardrails=[_view(one, found[one.rule.name]) for one in compiled])
+    policies = rules_in_force(context.world, context.world.snapshots.current().policies)
+    views = [_view(one, found[one.rule.name]) for one in compiled]
+    return GuardrailList(guardrails=[*views, *(_policy_view(one, found[one.rule.name]) for one in policies)])
 
 
 def _test(context: Context, _: Nothing) -> GuardrailTest:
-    compiled = compile_all(context.world.snapshots.current().guardrails.values())
+    snapshot = context.world.snapshots.current()
+    compiled = compile_all(snapshot.guardrails.values())
     failures = [failure for one in compiled for failure in run_examples(one)]
-    examples = sum(len(one.rule.examples) for one in compiled)
-    return GuardrailTest(passed=examples - len(failures), failures=[one.as_data() for one in failures])
+    passed = sum(len(one.rule.examples) for one in compiled) - len(failures)
+    more, wrong = policy_tests(context.world, snapshot.policies)
+    return GuardrailTest(passed=passed + more, failures=[one.as_data() for one in (*failures, *wrong)])
 
 
 def _explain(context: Context, given: OneGuardrail) -> GuardrailExplained:
     world, snapshot = context.world, context.world.snapshots.current()
     rule = snapshot.guardrails.get(given.name)
-    if rule is None:
-        remedy = nearest(given.name, list(snapshot.guardrails)) or "`pave guardrail list` names them."
+    policies = rules_in_force(world, snapshot.policies) if rule is None else ()
+    policy = next((one for one in policies if one.rule.name == given.name), None)
+    if rule is not None:
+        (compiled,) = compile_all([rule])
+        result = tried(rule, [one for one in lately(world) if one.run])
+        view, examples = _view(compiled, result.fired), rule.examples
+    elif policy is not None:
+        judged = (one for one in lately(world) if one.run)
+        (result,) = tried_on(world, snapshot.policies, [policy.rule], judged)
+        view, examples = _policy_view(policy, result.fired), ()
+    else:
+        names = [*snapshot.guardrails, *(one.rule.name for one in policies)]
+        remedy = nearest(given.name, names) or "`pave guardrail list` names them."
         raise Unknown(error(f"There is no guardrail {given.name[:80]!r}", remedy=remedy))
-    (compiled,) = compile_all([rule])
-    result = tried(rule, [one for one in lately(world) if one.run])
     findings: list[dict[str, Any]] = []
     if given.on:
         facts = Facts(world, snapshot, snapshot, Asking(SYSTEM, LOOKED_AT, "engine", automatic=True), moment(world))
         verdict = verdict_of(facts, address_of(given.on))
-        findings = [one.as_data() for one in verdict.findings if one.guardrail in (rule.name, "guardrail.error")]
+        findings = [one.as_data() for one in verdict.findings if one.guardrail in (view.name, "guardrail.error")]
     return GuardrailExplained(
-        guardrail=_view(compiled, result.fired),
-        examples=[{"given": dict(one.given), "expect": one.expect} for one in rule.examples],
+        guardrail=view,
+        examples=[{"given": dict(one.given), "expect": one.expect} for one in examples],
         lately=result.text,
         places=list(result.places),
-        waivers=[one for one in _waivers(context) if one.guardrail == rule.name],
+        waivers=[one for one in _waivers(context) if one.guardrail == view.name],
         findings=findings,
     )
 
@@ -295,7 +328,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     ),
     Operation(
         name="guardrail.test",
-        summary="Try every rule on its own examples",
+        summary="Try every rule on its own examples, and the policies by their own tests",
         rest="GET /guardrails/test",
         cli="guardrail test",
         input=Nothing,

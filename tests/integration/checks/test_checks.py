@@ -35,7 +35,8 @@ class Checks:
     def __init__(self, data: Path, folder: Path, limits: Limits = LIMITS) -> None:
         sandbox = probe("", "nobody", data / "etc")
         assert sandbox.level == "full", sandbox.reason
-        self.checker = SandboxChecker(sandbox, SandboxBuilder(Settings(data=data), sandbox), limits)
+        self.sandbox, self.builder = sandbox, SandboxBuilder(Settings(data=data), sandbox)
+        self.checker = SandboxChecker(sandbox, self.builder, limits)
         self.source = folder / "source"
         self.source.mkdir()
         self.said: list[str] = []
@@ -171,7 +172,13 @@ def test_dockerfiles_and_infrastructure(checks: Checks) -> None:
     result = checks.run("dockerfile", {"Dockerfile": "FROM debian\nRUN sudo ls\nCMD ls\nCMD ps\n"})
     assert result.outcome is FAILED
     assert any(one.rule == "DL3006" or one.line == 1 for one in result.findings)
-    assert checks.run("infrastructure", {"main.tf": 'resource "x" "y" {}\n'}).outcome in (NOT_SCANNED, PASSED, FAILED)
+    shutil.rmtree(checks.source)
+    checks.source.mkdir()
+    missing = SandboxChecker(checks.sandbox, checks.builder, LIMITS, "/nowhere/checkov")
+    assert missing.run("infrastructure", checks.source, {}, print, lambda: False).outcome is NOTHING
+    (checks.source / "main.tf").write_text('resource "x" "y" {}\n')
+    result = missing.run("infrastructure", checks.source, {}, print, lambda: False)
+    assert (result.outcome, "main.tf is not looked at" in result.summary) == (NOT_SCANNED, True)
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")

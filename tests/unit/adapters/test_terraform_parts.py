@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
+from pave.adapters.postgres.stacks import _packed, _unpacked
 from pave.adapters.terraform import planned
 from pave.adapters.terraform.access import StateAccess
 from pave.adapters.terraform.diagnosis import MASK, Masker, diagnostics, failure
@@ -16,7 +17,7 @@ from pave.apply.retry import Cancelled, Stale, Transient
 from pave.model.diagnostics import Refused, error
 from pave.model.names import Address
 from pave.plan.terraform import Call, document
-from pave.ports import EngineChange, Holder
+from pave.ports import EngineChange, EnginePlan, Holder
 
 STACK = Address("dev", "orders")
 
@@ -143,6 +144,38 @@ def test_changes_name_attributes_and_drift_and_no_values() -> None:
     )
     assert planned.digest(shown) == planned.digest({**shown, "timestamp": "now"})
     assert planned.digest(shown) != planned.digest({**shown, "resource_drift": []})
+
+
+def test_values_leave_for_policies_without_what_is_sensitive() -> None:
+    change = {
+        "actions": ["update"],
+        "before": None,
+        "after": {"name": "x", "password": "p", "users": [{"key": "k", "id": 1}, {"key": "l"}], "all": {"a": 1}},
+        "after_sensitive": {"password": True, "users": [{"key": True}], "all": True},
+        "after_unknown": {"url": True},
+    }
+    data = {"address": "data.x", "mode": "data", "change": change}
+    one = {"address": "module.db.x.y", "mode": "managed", "type": "x", "name": "y", "change": change, "secret": "p"}
+    (found,) = planned.resources({"resource_changes": [one, data], "prior_state": {"secret": "p"}})
+    assert {key: found[key] for key in ("address", "type", "name")} == {
+        "address": "module.db.x.y",
+        "type": "x",
+        "name": "y",
+    }
+    assert found["change"]["actions"] == ["update"]
+    assert (found["change"]["before"], found["change"]["after_unknown"]) == (None, {"url": True})
+    hidden = "(sensitive)"
+    users = [{"key": hidden, "id": 1}, {"key": "l"}]
+    assert found["change"]["after"] == {"name": "x", "password": hidden, "users": users, "all": hidden}
+    assert "secret" not in found
+
+
+@pytest.mark.parametrize("resources", [None, (), ({"address": "a.b", "change": {"after": "\n7\n"}},)])
+def test_a_plan_is_kept_with_its_values_and_one_from_before_without(
+    resources: tuple[dict[str, object], ...] | None,
+) -> None:
+    plan = EnginePlan(b"PK\x03\n1\nfile", "digest", 1, (), resources)
+    assert _unpacked(_packed(plan)) == (plan.file, resources)
 
 
 def test_a_credential_is_for_one_stack_and_one_holder() -> None:

@@ -45,6 +45,7 @@ kind: Template
 metadata: {name: service}
 spec: {type: service, owner: group:platform, steps: [{action: 'fetch:template', input: {url: ./skeleton}}]}
 """
+POLICY = "package main\n\ndeny contains 1 if input.inputs.public\n"
 GUARDRAIL = """\
 apiVersion: pave/v1
 kind: Guardrail
@@ -73,6 +74,8 @@ def files() -> dict[str, str]:
         "templates/service/template.yaml": TEMPLATE,
         "templates/service/skeleton/catalog-info.yaml": "{% if x %}",
         "guardrails/rule.yaml": GUARDRAIL,
+        "policies/rule.rego": POLICY,
+        "policies/data/limits.yaml": "limits: {}\n",
         "deployments/dev/orders.yaml": deployment("orders"),
         "deployments/staging/orders.yaml": deployment("orders", "staging"),
     }
@@ -132,13 +135,15 @@ def test_an_included_file_that_changes_is_read_again(files, tree_of) -> None:
         ("modules/local-postgres/main.tf", {DEV_ORDERS, STAGING_ORDERS}),
         ("catalog/teams.yaml", set()),
         ("guardrails/rule.yaml", set()),
+        ("policies/rule.rego", set()),
+        ("policies/data/limits.yaml", set()),
     ],
 )
 def test_a_stacks_change_detector_moves_with_what_it_depends_on(files, tree_of, path, changed) -> None:
     before = read_snapshot(tree_of(files), "a")
     after = read_snapshot(tree_of(files | {path: files[path] + "\n# note\n"}), "b")
     assert {stack for stack in before.inputs if before.inputs[stack] != after.inputs[stack]} == changed
-    assert (before.guardrails_digest != after.guardrails_digest) == path.startswith("guardrails/")
+    assert (before.guardrails_digest != after.guardrails_digest) == path.startswith(("guardrails/", "policies/"))
 
 
 def test_a_deployment_that_cannot_be_read_is_not_gone(files, tree_of) -> None:
