@@ -60,6 +60,9 @@ from pave.ports.making import (
     Rendered,
     Scaffolder,
 )
+from pave.ports.metrics import (
+    Metrics,
+)
 from pave.ports.pushes import (
     PLATFORM_REPOSITORY,
     Incoming,
@@ -124,6 +127,7 @@ __all__ = [
     "Judgement",
     "Judgements",
     "Letter",
+    "Metrics",
     "Note",
     "Plans",
     "PlatformRepository",
