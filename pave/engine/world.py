@@ -31,6 +31,7 @@ from pave.ports import (
     Repositories,
     Runs,
     Scaffolder,
+    Scores,
     Stacks,
 )
 
@@ -63,6 +64,7 @@ class World:
     evidence: Evidence
     approvals: Approvals
     judgements: Judgements
+    scores: Scores
     changes: Changes
     deliveries: Deliveries
     forges: Mapping[str, Forge]

@@ -25,6 +25,8 @@ from pave.model.module import Module
 from pave.model.module_file import read_module
 from pave.model.names import Address, Ref
 from pave.model.schema import nearest
+from pave.model.scorecard import Scorecard
+from pave.model.scorecard_file import read_scorecard
 from pave.model.signing import shared_keys
 from pave.model.snapshot import Snapshot
 from pave.model.software_template import refusal, template_from
@@ -34,7 +36,10 @@ from pave.model.tree import Tree
 from pave.model.waiver import Waiver
 from pave.model.waiver_file import read_waiver
 
-FOLDERS = ("catalog", "environments", "modules", "templates", "guardrails", "waivers", "deployments")
+FOLDERS = (
+    *("catalog", "environments", "modules", "templates", "guardrails", "waivers", "deployments"),
+    "scorecards",
+)
 TEMPLATE_FILE = "template.yaml"
 
 Cache = MutableMapping[tuple[str, str], Any]
@@ -78,6 +83,7 @@ def read_snapshot(tree: Tree, commit: str, cache: Cache | None = None) -> Snapsh
         guardrails=guardrails,
         waivers=reader.named(reader.waivers(), "waiver"),
         guardrails_digest=_digest([reader.id("guardrails"), reader.id("waivers")]),
+        scorecards=reader.named(reader.scorecards(), "scorecard"),
         inputs=_inputs(reader.id, deployments, written, environments, modules),
         unreadable=unreadable,
     )
@@ -181,6 +187,11 @@ class _Reader:
     def waivers(self) -> Iterator[tuple[str, Waiver]]:
         for path in self.yaml("waivers"):
             if (value := self.once(path, lambda at, *_: read_waiver(self.text(at), at))) is not None:
+                yield path, value
+
+    def scorecards(self) -> Iterator[tuple[str, Scorecard]]:
+        for path in self.yaml("scorecards"):
+            if (value := self.once(path, lambda at, *_: read_scorecard(self.text(at), at))) is not None:
                 yield path, value
 
     def modules(self) -> Iterator[tuple[str, Module]]:
@@ -317,6 +328,7 @@ def _missing_owners(snapshot: Snapshot) -> Iterator[Diagnostic]:
             for one in snapshot.environments.values()
         ),
         *((f"guardrail {one.name}", one.owner, Source("guardrails")) for one in snapshot.guardrails.values()),
+        *((f"scorecard {one.name}", one.owner, Source("scorecards")) for one in snapshot.scorecards.values()),
         *((str(one.ref), one.owner, one.source) for one in snapshot.entities.values()),
     ]
     people = [ref.short for ref in snapshot.entities if ref.kind in ("group", "user")]

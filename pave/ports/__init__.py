@@ -63,6 +63,10 @@ from pave.ports.making import (
 from pave.ports.metrics import (
     Metrics,
 )
+from pave.ports.product import (
+    Scored,
+    Scores,
+)
 from pave.ports.pushes import (
     PLATFORM_REPOSITORY,
     Incoming,
@@ -144,6 +148,8 @@ __all__ = [
     "ResourceRecord",
     "Runs",
     "Scaffolder",
+    "Scored",
+    "Scores",
     "StackRecord",
     "Stacks",
     "StateLock",

@@ -17,6 +17,7 @@ from pave.engine.registry import (
     platform,
     resources,
     runs,
+    scorecards,
     stacks,
 )
 
@@ -32,5 +33,6 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *catalog.OPERATIONS,
     *guardrails.OPERATIONS,
     *approvals.OPERATIONS,
+    *scorecards.OPERATIONS,
     *platform.OPERATIONS,
 )
