@@ -22,6 +22,7 @@ from pave.ports import (
     Engine,
     Events,
     Evidence,
+    Feedback,
     Forge,
     Judgements,
     Plans,
@@ -33,6 +34,8 @@ from pave.ports import (
     Scaffolder,
     Scores,
     Stacks,
+    Surveys,
+    Usage,
 )
 
 
@@ -65,6 +68,9 @@ class World:
     approvals: Approvals
     judgements: Judgements
     scores: Scores
+    usage: Usage
+    feedback: Feedback
+    surveys: Surveys
     changes: Changes
     deliveries: Deliveries
     forges: Mapping[str, Forge]

@@ -34,7 +34,8 @@ EXAMPLE: Mapping[str, Any] = {
         "readiness": True, "plain_secrets": 0, "stateful": 1, "protected": 1,
     },
     "evidence": {
-        "checks": {"tests": "passed", "secrets": "passed"}, "provenance": "verified", "signature": "verified", "scanned": True,
+        "checks": {"tests": "passed", "secrets": "passed"}, "scanned": True,
+        "provenance": "verified", "signature": "verified",
         "vulnerabilities": {"high": 0, "medium": 0, "low": 0}, "licences": [],
     },
     "guardrails": {"hard": 0, "soft": 0, "advisory": 0, "waived": 0},

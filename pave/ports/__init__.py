@@ -64,8 +64,13 @@ from pave.ports.metrics import (
     Metrics,
 )
 from pave.ports.product import (
+    Feedback,
     Scored,
     Scores,
+    Surveys,
+    Usage,
+    Use,
+    Voice,
 )
 from pave.ports.pushes import (
     PLATFORM_REPOSITORY,
@@ -124,6 +129,7 @@ __all__ = [
     "Event",
     "Events",
     "Evidence",
+    "Feedback",
     "Forge",
     "ForgeEvent",
     "Holder",
@@ -155,5 +161,9 @@ __all__ = [
     "StateLock",
     "StateVersion",
     "States",
+    "Surveys",
     "Unsigned",
+    "Usage",
+    "Use",
+    "Voice",
 ]

@@ -38,7 +38,7 @@ from pave.adapters.postgres.deliveries import PostgresDeliveries
 from pave.adapters.postgres.events import PostgresEvents
 from pave.adapters.postgres.evidence import PostgresEvidence
 from pave.adapters.postgres.post import PostgresPost
-from pave.adapters.postgres.product import PostgresScores
+from pave.adapters.postgres.product import PostgresFeedback, PostgresScores, PostgresSurveys, PostgresUsage
 from pave.adapters.postgres.queue import PostgresQueue
 from pave.adapters.postgres.runs import PostgresRuns
 from pave.adapters.postgres.stacks import PostgresBuilds, PostgresPlans, PostgresStacks
@@ -139,6 +139,9 @@ class Platform:
             approvals=PostgresApprovals(self.records),
             judgements=PostgresJudgements(self.records),
             scores=PostgresScores(self.records),
+            usage=PostgresUsage(self.records),
+            feedback=PostgresFeedback(self.records),
+            surveys=PostgresSurveys(self.records),
             changes=PostgresChanges(self.records),
             deliveries=PostgresDeliveries(self.records),
             forges=_forges(self.settings),
