@@ -47,6 +47,7 @@ class Housekeeper:
         while not self._stop.wait(wait):
             wait = following
             try:
-                self.tidy()
+                with self._world.pulse.beat("housekeeper", self._world.clock.now):
+                    self.tidy()
             except Exception:  # noqa: BLE001 — one bad round must not end all later ones
                 _log.exception("A round of housekeeping failed; the next one tries again")

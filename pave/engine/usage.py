@@ -1,4 +1,4 @@
-"""What is used: every operation that somebody asks for is counted, and what they did not get is remembered.
+"""What is used and missed: every operation that somebody asks for is counted, and what they did not get remembered.
 
 Counts are kept in memory and written every few seconds, so that a read costs no write of its own. Who has the
 annotation `pave.dev/usage: "off"` is counted without a name. What was typed is never kept, but for the words of a
@@ -19,6 +19,8 @@ from typing import Any
 from pave.engine.operations import Call, Operation
 from pave.engine.world import World
 from pave.model.diagnostics import Forbidden, Refused
+from pave.model.names import Ref
+from pave.model.snapshot import Snapshot
 from pave.observe.demand import LEFT, Missed
 from pave.ports import Use
 
@@ -30,8 +32,8 @@ _LONGEST = 80
 _log = logging.getLogger(__name__)
 
 
-class Usage:
-    """Counts what is asked for; `watch` around each call, `missed` where there was nothing to give."""
+class Tally:
+    """Counts what is asked for, with `watch` around each call."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -71,13 +73,6 @@ class Usage:
             raise
         finally:
             self._count(operation.name, call, outcome, time.monotonic() - began)
-
-    def missed(self, kind: str, what: str, call: Call) -> None:
-        """Remember something that was asked for and not had."""
-        words = " ".join(what.split()).lower()[:_LONGEST]
-        if words:
-            with self._lock:
-                self._missed[kind, words, self._name(call)] += 1
 
     def flush(self) -> None:
         """Write what was counted since the last time; where that fails, it is counted on."""
@@ -120,16 +115,28 @@ class Usage:
             self._missed[LEFT, operation, name] += 1
 
     def _name(self, call: Call) -> str:
-        """Who is counted by name: people and agents who did not say otherwise."""
-        if call.actor.kind not in ("user", "agent"):
-            return ""
-        entity = self._world.snapshots.current().entities.get(call.actor)
-        said = (entity.metadata.get("annotations") or {}).get(OPT_OUT, "") if entity else ""
-        return "" if str(said).lower() in ("off", "no", "false") else str(call.actor)
+        return name_of(self._world.snapshots.current(), call.actor)
 
     def _rounds(self) -> None:
         while not self._stop.wait(_FLUSH_SECONDS):
             try:
-                self.flush()
+                with self._world.pulse.beat("usage", self._world.clock.now):
+                    self.flush()
             except Exception:  # noqa: BLE001 — what could not be written now is written with the next round
                 _log.exception("What was used could not be written; it is tried again")
+
+
+def note_missed(world: World, kind: str, what: str, actor: Ref) -> None:
+    """Remember something that was asked for and not had."""
+    words = " ".join(what.split()).lower()[:_LONGEST]
+    if words:
+        world.usage.add((), (), [Missed(kind, words, name_of(world.snapshots.current(), actor))])
+
+
+def name_of(snapshot: Snapshot, actor: Ref) -> str:
+    """What somebody is counted as: people and agents by their name, unless they said otherwise; nobody else."""
+    if actor.kind not in ("user", "agent"):
+        return ""
+    entity = snapshot.entities.get(actor)
+    said = (entity.metadata.get("annotations") or {}).get(OPT_OUT, "") if entity else ""
+    return "" if str(said).lower() in ("off", "no", "false") else str(actor)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pave.engine.catalog import CatalogProjection
+from pave.engine.pulse import Pulse
 from pave.engine.snapshots import Snapshots
 from pave.ports import (
     Approvals,
@@ -47,7 +48,7 @@ def nothing(_point: str) -> None:
 class World:
     """All ports. `scratch` is a private folder for checkouts, `url` is where people find this server.
 
-    `reached` is told each point that a run passes.
+    `reached` is told each point that a run passes, `pulse` each round of what goes on by itself.
     """
 
     clock: Clock
@@ -83,6 +84,7 @@ class World:
     domain: str = "localhost"
     url: str = ""
     holder: str = "pave"
+    pulse: Pulse = field(default_factory=Pulse)
     reached: Callable[[str], None] = nothing
 
     def link(self, run: str) -> str:

@@ -24,6 +24,7 @@ from pave.model.guardrail_file import read_guardrail
 from pave.model.module import Module
 from pave.model.module_file import read_module
 from pave.model.names import Address, Ref
+from pave.model.roadmap import RoadmapItem, read_roadmap_item
 from pave.model.schema import nearest
 from pave.model.scorecard import Scorecard
 from pave.model.scorecard_file import read_scorecard
@@ -38,7 +39,7 @@ from pave.model.waiver_file import read_waiver
 
 FOLDERS = (
     *("catalog", "environments", "modules", "templates", "guardrails", "waivers", "deployments"),
-    "scorecards",
+    *("scorecards", "roadmap"),
 )
 TEMPLATE_FILE = "template.yaml"
 
@@ -84,6 +85,7 @@ def read_snapshot(tree: Tree, commit: str, cache: Cache | None = None) -> Snapsh
         waivers=reader.named(reader.waivers(), "waiver"),
         guardrails_digest=_digest([reader.id("guardrails"), reader.id("waivers")]),
         scorecards=reader.named(reader.scorecards(), "scorecard"),
+        roadmap=reader.named(reader.roadmap(), "item of the roadmap"),
         inputs=_inputs(reader.id, deployments, written, environments, modules),
         unreadable=unreadable,
     )
@@ -192,6 +194,11 @@ class _Reader:
     def scorecards(self) -> Iterator[tuple[str, Scorecard]]:
         for path in self.yaml("scorecards"):
             if (value := self.once(path, lambda at, *_: read_scorecard(self.text(at), at))) is not None:
+                yield path, value
+
+    def roadmap(self) -> Iterator[tuple[str, RoadmapItem]]:
+        for path in self.yaml("roadmap"):
+            if (value := self.once(path, lambda at, *_: read_roadmap_item(self.text(at), at))) is not None:
                 yield path, value
 
     def modules(self) -> Iterator[tuple[str, Module]]:

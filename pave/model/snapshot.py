@@ -12,6 +12,7 @@ from pave.model.environment import Environment
 from pave.model.guardrail import Guardrail
 from pave.model.module import Module
 from pave.model.names import Address, Ref
+from pave.model.roadmap import RoadmapItem
 from pave.model.scorecard import Scorecard
 from pave.model.template import Template
 from pave.model.waiver import Waiver
@@ -39,6 +40,7 @@ class Snapshot:
     waivers: Mapping[str, Waiver] = field(default_factory=dict)
     guardrails_digest: str = ""
     scorecards: Mapping[str, Scorecard] = field(default_factory=dict)
+    roadmap: Mapping[str, RoadmapItem] = field(default_factory=dict)
     inputs: Mapping[Address, str] = field(default_factory=dict)
     unreadable: frozenset[Address] = frozenset()
     findings: tuple[Diagnostic, ...] = ()
