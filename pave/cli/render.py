@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any, Self
 
 import yaml
@@ -23,13 +24,24 @@ from pave.engine.views import RunView, StackView, ago, duration, mark
 _STYLES = {"ok": "green", "busy": "blue", "warn": "yellow", "bad": "red"}
 _WIDE = 10_000
 _REF = re.compile(r"([a-z]+):default/(\S+)")
-_DELIVERY = {"ChangeView": "change", "WhereView": "whereabouts", "CheckList": "checks", "DoraReport": "dora"}
-_JUDGING = {
-    "GuardrailList": "rules",
-    "GuardrailExplained": "explained",
-    "Drafted": "drafted",
-    "ApprovalView": "approval",
+_VIEWS = {
+    "ChangeView": "reviewing.change",
+    "WhereView": "reviewing.whereabouts",
+    "CheckList": "reviewing.checks",
+    "DoraReport": "reviewing.dora",
+    "GuardrailList": "judging.rules",
+    "GuardrailExplained": "judging.explained",
+    "Drafted": "judging.drafted",
+    "ApprovalView": "judging.approval",
+    "ComponentScores": "product.scores",
+    "ScorecardList": "product.scorecards",
+    "ScorecardDetail": "product.scorecard",
+    "Badge": "product.badge",
+    "DemandReport": "product.demand",
+    "Insights": "product.insights",
+    "Health": "product.health",
 }
+"""How answers that deserve a view of their own are drawn: `module.function` below `pave.cli`, by the output model."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -63,14 +75,9 @@ def show(data: Any, model: str, *, steps: bool = True) -> None:
         out.print(_stack(StackView.model_validate(data)))
     elif model == "Credentials":
         _credentials(out, data)
-    elif model in _DELIVERY:
-        from pave.cli import reviewing  # noqa: PLC0415 — it draws with what is here
-
-        out.print(getattr(reviewing, _DELIVERY[model])(data["checks"] if model == "CheckList" else data))
-    elif model in _JUDGING:
-        from pave.cli import judging  # noqa: PLC0415 — as above
-
-        out.print(getattr(judging, _JUDGING[model])(data))
+    elif model in _VIEWS:
+        module, _, view = _VIEWS[model].partition(".")
+        out.print(getattr(import_module(f"pave.cli.{module}"), view)(data))  # they draw with what is here
     elif isinstance(data, Mapping) and isinstance(data.get("lines"), list):
         for line in data["lines"]:
             out.print(Text(str(line)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -37,10 +37,10 @@ def change(data: Mapping[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
-def checks(found: Sequence[Mapping[str, Any]]) -> RenderableType:
+def checks(data: Mapping[str, Any]) -> RenderableType:
     """How each check ended; what those that failed found, with its place."""
     table = grid("", "", "", "")
-    for one in found:
+    for one in data["checks"]:
         seconds = f"{one['seconds']:.1f} s" if one.get("seconds") else ""
         table.add_row(status(one["outcome"]), str(one["name"]), str(one["summary"]), Text(seconds, "dim"))
         for finding in one.get("findings", ()) if one["outcome"] == "failed" else ():

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from pave.apply.run import Run, State
-from pave.engine.operations import Call
+from pave.engine.operations import Call, Operation
 from pave.engine.submit import preview, submit
+from pave.engine.usage import Tally, note_missed
 from pave.engine.views import RunView, StepView
 from pave.engine.world import World
 from pave.model.diagnostics import Refused, Unknown, error
 from pave.model.names import Address
+from pave.observe.demand import TYPE
 from pave.request.intent import Intent, Request, kind_of, subject_of
 
 
@@ -22,13 +25,23 @@ class Context:
 
     world: World
     call: Call
+    tally: Tally | None = None
+
+    def count(self, operation: Operation[Any, Any]) -> AbstractContextManager[None]:
+        """Count what becomes of this call."""
+        return self.tally.watch(operation, self.call) if self.tally else nullcontext()
 
     def ask(self, intent: Intent) -> RunView:
         """Submit the intent and show its run; with `dry_run`, show what would happen and leave nothing behind."""
         request = Request(self.call.actor, self.call.door, intent, self.world.clock.now(), self.call.key)
-        if not self.call.dry_run:
-            return self.show(submit(self.world, request))
-        found = preview(self.world, request)
+        try:
+            if not self.call.dry_run:
+                return self.show(submit(self.world, request))
+            found = preview(self.world, request)
+        except Refused as refused:
+            for wanted in {one.wanted for one in refused.diagnostics if one.wanted}:
+                note_missed(self.world, TYPE, wanted, self.call.actor)
+            raise
         denied = found.verdict.get("outcome") in ("denied", "needs-approval")
         return RunView(
             kind=kind_of(intent),

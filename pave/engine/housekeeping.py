@@ -1,4 +1,4 @@
-"""Housekeeping: backups that are due, trash and judgements that were kept long enough.
+"""Housekeeping: backups that are due, the day's scores, trash and judgements that were kept long enough.
 
 It runs beside the reconciler, slowly; what it misses in one round it does in the next.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 
+from pave.engine.scoring import keep_scores
 from pave.engine.trying import WINDOW
 from pave.engine.world import World
 
@@ -38,6 +39,7 @@ class Housekeeper:
         """One round."""
         for address in self._world.cloud.tidy(self._world.clock.now()):
             self._world.events.emit("resource.backed-up", str(address))
+        keep_scores(self._world)
         self._world.judgements.forget(self._world.clock.now() - WINDOW)
 
     def _rounds(self) -> None:
@@ -45,6 +47,7 @@ class Housekeeper:
         while not self._stop.wait(wait):
             wait = following
             try:
-                self.tidy()
+                with self._world.pulse.beat("housekeeper", self._world.clock.now):
+                    self.tidy()
             except Exception:  # noqa: BLE001 — one bad round must not end all later ones
                 _log.exception("A round of housekeeping failed; the next one tries again")

@@ -7,8 +7,9 @@ that no door can do more, or answer otherwise, than another.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -33,6 +34,13 @@ class Call:
     scopes: frozenset[str] = frozenset()
     key: str = ""
     dry_run: bool = False
+
+
+class Counts(Protocol):
+    """What every operation is carried out with: it counts what is used."""
+
+    def count(self, operation: Operation[Any, Any]) -> AbstractContextManager[None]:
+        """Around one call."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,11 @@ class Operation(Generic[In, Out]):
     starts_run: bool = False
     dry_run: bool = False
     examples: tuple[str, ...] = ()
+
+    def carry_out(self, context: Counts, given: In) -> Out:
+        """Answer, and count that it was asked for. The only way that a door may take."""
+        with context.count(self):
+            return self.handler(context, given)
 
     def missing(self, scopes: frozenset[str]) -> tuple[str, ...]:
         """The scopes that are needed and not among `scopes`; empty means that the caller may ask."""

@@ -134,7 +134,8 @@ class Reconciler:
         while not self._stop.is_set():
             seen = self._world.platform.head()
             try:
-                self.look()
+                with self._world.pulse.beat("reconciler", self._world.clock.now):
+                    self.look()
             except Exception:  # noqa: BLE001 — one bad round must not end all later ones
                 _log.exception("A round of the reconciler failed; the next one looks again")
             jitter = random.uniform(0.8, 1.2)  # noqa: S311 — spreads load, protects nothing

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pave.engine.catalog import CatalogProjection
+from pave.engine.pulse import Pulse
 from pave.engine.snapshots import Snapshots
 from pave.ports import (
     Approvals,
@@ -22,6 +23,7 @@ from pave.ports import (
     Engine,
     Events,
     Evidence,
+    Feedback,
     Forge,
     Judgements,
     Plans,
@@ -32,7 +34,10 @@ from pave.ports import (
     Repositories,
     Runs,
     Scaffolder,
+    Scores,
     Stacks,
+    Surveys,
+    Usage,
 )
 
 
@@ -44,7 +49,7 @@ def nothing(_point: str) -> None:
 class World:
     """All ports. `scratch` is a private folder for checkouts, `url` is where people find this server.
 
-    `reached` is told each point that a run passes.
+    `reached` is told each point that a run passes, `pulse` each round of what goes on by itself.
     """
 
     clock: Clock
@@ -65,6 +70,10 @@ class World:
     approvals: Approvals
     judgements: Judgements
     policies: PolicyEngine
+    scores: Scores
+    usage: Usage
+    feedback: Feedback
+    surveys: Surveys
     changes: Changes
     deliveries: Deliveries
     forges: Mapping[str, Forge]
@@ -77,6 +86,7 @@ class World:
     domain: str = "localhost"
     url: str = ""
     holder: str = "pave"
+    pulse: Pulse = field(default_factory=Pulse)
     reached: Callable[[str], None] = nothing
 
     def link(self, run: str) -> str:

@@ -33,7 +33,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One finding about an input. `path` is the place inside a document (`spec.resources[0].type`)."""
+    """One finding about an input. `path` is the place inside a document (`spec.resources[0].type`).
+
+    `wanted` is what was asked for and nothing offers, such as `kafka`: what people miss is counted by it.
+    """
 
     severity: Severity
     summary: str
@@ -42,6 +45,7 @@ class Diagnostic:
     source: Source = field(default_factory=Source)
     path: str = ""
     address: str = ""
+    wanted: str = ""
 
     def at(self, source: Source, path: str = "") -> Diagnostic:
         """The same finding, placed."""

@@ -27,7 +27,10 @@ from pave.model.names import Address, Ref
 from pave.model.policy import FOLDER as POLICIES
 from pave.model.policy import Policies
 from pave.model.policy_file import read_policies
+from pave.model.roadmap import RoadmapItem, read_roadmap_item
 from pave.model.schema import nearest
+from pave.model.scorecard import Scorecard
+from pave.model.scorecard_file import read_scorecard
 from pave.model.signing import shared_keys
 from pave.model.snapshot import Snapshot
 from pave.model.software_template import refusal, template_from
@@ -37,7 +40,10 @@ from pave.model.tree import Tree
 from pave.model.waiver import Waiver
 from pave.model.waiver_file import read_waiver
 
-FOLDERS = ("catalog", "environments", "modules", "templates", "guardrails", POLICIES, "waivers", "deployments")
+FOLDERS = (
+    *("catalog", "environments", "modules", "templates", "guardrails", POLICIES, "waivers", "deployments"),
+    *("scorecards", "roadmap"),
+)
 TEMPLATE_FILE = "template.yaml"
 
 Cache = MutableMapping[tuple[str, str], Any]
@@ -84,6 +90,8 @@ def read_snapshot(tree: Tree, commit: str, cache: Cache | None = None) -> Snapsh
         guardrails_digest=_digest(
             [reader.id("guardrails"), reader.id("waivers"), *filter(None, [reader.id(POLICIES)])]
         ),
+        scorecards=reader.named(reader.scorecards(), "scorecard"),
+        roadmap=reader.named(reader.roadmap(), "item of the roadmap"),
         inputs=_inputs(reader.id, deployments, written, environments, modules),
         unreadable=unreadable,
     )
@@ -198,6 +206,16 @@ class _Reader:
     def waivers(self) -> Iterator[tuple[str, Waiver]]:
         for path in self.yaml("waivers"):
             if (value := self.once(path, lambda at, *_: read_waiver(self.text(at), at))) is not None:
+                yield path, value
+
+    def scorecards(self) -> Iterator[tuple[str, Scorecard]]:
+        for path in self.yaml("scorecards"):
+            if (value := self.once(path, lambda at, *_: read_scorecard(self.text(at), at))) is not None:
+                yield path, value
+
+    def roadmap(self) -> Iterator[tuple[str, RoadmapItem]]:
+        for path in self.yaml("roadmap"):
+            if (value := self.once(path, lambda at, *_: read_roadmap_item(self.text(at), at))) is not None:
                 yield path, value
 
     def modules(self) -> Iterator[tuple[str, Module]]:
@@ -336,6 +354,7 @@ def _missing_owners(snapshot: Snapshot) -> Iterator[Diagnostic]:
         ),
         *((f"guardrail {one.name}", one.owner, Source("guardrails")) for one in snapshot.guardrails.values()),
         *((f"policy {one.name}", one.owner, Source(one.file, one.line)) for one in snapshot.policies.rules),
+        *((f"scorecard {one.name}", one.owner, Source("scorecards")) for one in snapshot.scorecards.values()),
         *((str(one.ref), one.owner, one.source) for one in snapshot.entities.values()),
     ]
     people = [ref.short for ref in snapshot.entities if ref.kind in ("group", "user")]

@@ -13,6 +13,8 @@ from pave.model.guardrail import Guardrail
 from pave.model.module import Module
 from pave.model.names import Address, Ref
 from pave.model.policy import Policies
+from pave.model.roadmap import RoadmapItem
+from pave.model.scorecard import Scorecard
 from pave.model.template import Template
 from pave.model.waiver import Waiver
 
@@ -40,6 +42,8 @@ class Snapshot:
     policies: Policies = field(default_factory=Policies)
     waivers: Mapping[str, Waiver] = field(default_factory=dict)
     guardrails_digest: str = ""
+    scorecards: Mapping[str, Scorecard] = field(default_factory=dict)
+    roadmap: Mapping[str, RoadmapItem] = field(default_factory=dict)
     inputs: Mapping[Address, str] = field(default_factory=dict)
     unreadable: frozenset[Address] = frozenset()
     findings: tuple[Diagnostic, ...] = ()

@@ -113,4 +113,5 @@ def unknown_type(type_: str, environment: Environment, address: str) -> Diagnost
         if near
         else f"Ops can bind it to a module in {environment_path(environment.name)}.",
         address=address,
+        wanted=type_,
     )

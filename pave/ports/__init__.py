@@ -60,9 +60,21 @@ from pave.ports.making import (
     Rendered,
     Scaffolder,
 )
+from pave.ports.metrics import (
+    Metrics,
+)
 from pave.ports.policies import (
     PolicyEngine,
     PolicyTest,
+)
+from pave.ports.product import (
+    Feedback,
+    Scored,
+    Scores,
+    Surveys,
+    Usage,
+    Use,
+    Voice,
 )
 from pave.ports.pushes import (
     PLATFORM_REPOSITORY,
@@ -121,6 +133,7 @@ __all__ = [
     "Event",
     "Events",
     "Evidence",
+    "Feedback",
     "Forge",
     "ForgeEvent",
     "Holder",
@@ -128,6 +141,7 @@ __all__ = [
     "Judgement",
     "Judgements",
     "Letter",
+    "Metrics",
     "Note",
     "Plans",
     "PlatformRepository",
@@ -146,10 +160,16 @@ __all__ = [
     "ResourceRecord",
     "Runs",
     "Scaffolder",
+    "Scored",
+    "Scores",
     "StackRecord",
     "Stacks",
     "StateLock",
     "StateVersion",
     "States",
+    "Surveys",
     "Unsigned",
+    "Usage",
+    "Use",
+    "Voice",
 ]

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 from pave.model.guardrail import Guardrail
 from pave.model.names import Address
-from pave.verdict.bounds import too_large, unbounded
+from pave.verdict.bounds import too_large
+from pave.verdict.condition import condition, first_line
 from pave.verdict.finding import Finding
 
 BROKEN = "guardrail.error"
@@ -41,7 +42,7 @@ class Subject:
     @cached_property
     def context(self) -> Any:
         """One CEL context for all rules: converting the data is what costs, not the evaluation."""
-        import cel  # noqa: PLC0415 — see _program
+        import cel  # noqa: PLC0415 — see verdict.condition
 
         return cel.Context(variables=dict(self.data))
 
@@ -82,7 +83,7 @@ class Compiled:
         try:
             holds = self.program.execute(subject.context)
         except Exception as problem:  # noqa: BLE001 — whatever a rule does wrong must deny, not pass
-            return self._broken(subject, _first_line(problem))
+            return self._broken(subject, first_line(problem))
         if holds is True:
             return None
         if holds is not False:
@@ -119,20 +120,7 @@ def compile_all(rules: Iterable[Guardrail]) -> tuple[Compiled, ...]:
 
 
 def _compile(rule: Guardrail) -> Compiled:
-    return Compiled(rule, *_program(rule.require))
-
-
-@lru_cache(maxsize=1024)
-def _program(condition: str) -> tuple[Any, str]:
-    """A condition compiled, or None and why it cannot be."""
-    import cel  # noqa: PLC0415 — it loads its own command line, 0.1 s that no other command should wait for
-
-    if why := unbounded(condition):
-        return None, why
-    try:
-        return cel.compile(condition), ""
-    except Exception as problem:  # noqa: BLE001 — see Compiled.ask
-        return None, _first_line(problem)
+    return Compiled(rule, *condition(rule.require))
 
 
 def fill(text: str, data: Mapping[str, Any]) -> str:
@@ -147,7 +135,3 @@ def fill(text: str, data: Mapping[str, Any]) -> str:
         return str(found)
 
     return _PLACE.sub(value, text)
-
-
-def _first_line(problem: BaseException) -> str:
-    return (str(problem).strip().splitlines() or [type(problem).__name__])[0].rstrip(".")

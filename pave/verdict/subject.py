@@ -256,11 +256,11 @@ def _container(one: Container) -> dict[str, Any]:
         "requests": sorted(one.requests),
         "readiness": one.readiness is not None,
         "liveness": one.liveness is not None,
-        "plain_secrets": sorted(_plain_secrets(one)),
+        "plain_secrets": sorted(plain_secrets(one)),
     }
 
 
-def _plain_secrets(container: Container) -> Iterator[str]:
+def plain_secrets(container: Container) -> Iterator[str]:
     """The names of variables that hold a secret as it is, and no reference to one."""
     for name, value in container.variables.items():
         written = "${" not in value and len(value) >= _SHORTEST_SECRET

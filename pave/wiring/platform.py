@@ -30,17 +30,11 @@ from pave.adapters.git.server import GitServer
 from pave.adapters.git.services import GitRepositories
 from pave.adapters.git.tree import GitTree
 from pave.adapters.postgres import database
-from pave.adapters.postgres.approvals import PostgresApprovals, PostgresJudgements
 from pave.adapters.postgres.catalog import PostgresCatalog
-from pave.adapters.postgres.changes import PostgresChanges
 from pave.adapters.postgres.credentials import PostgresCredentials
-from pave.adapters.postgres.deliveries import PostgresDeliveries
-from pave.adapters.postgres.events import PostgresEvents
-from pave.adapters.postgres.evidence import PostgresEvidence
-from pave.adapters.postgres.post import PostgresPost
 from pave.adapters.postgres.queue import PostgresQueue
 from pave.adapters.postgres.runs import PostgresRuns
-from pave.adapters.postgres.stacks import PostgresBuilds, PostgresPlans, PostgresStacks
+from pave.adapters.postgres.stacks import PostgresStacks
 from pave.adapters.postgres.states import PostgresStates
 from pave.adapters.rego import SandboxPolicyEngine
 from pave.adapters.scaffolder import SandboxScaffolder
@@ -60,6 +54,7 @@ from pave.engine.reconciler import Reconciler
 from pave.engine.registry import OPERATIONS
 from pave.engine.registry.platform import overview
 from pave.engine.snapshots import Snapshots
+from pave.engine.usage import Tally
 from pave.engine.views import RunView
 from pave.engine.waking import wake
 from pave.engine.work import holder_of_the_moment
@@ -72,6 +67,7 @@ from pave.provider.local import Local, Options
 from pave.provider.services import Programs
 from pave.settings import Settings
 from pave.wiring.machine import Base, Guard
+from pave.wiring.records import records_of
 
 _LIBRARY = Path(__file__).parents[1] / "library"
 _YEAR = 365 * 24 * 3600.0
@@ -119,6 +115,7 @@ class Platform:
         cloud = self._cloud()
         stacks, catalog = PostgresStacks(self.records), PostgresCatalog(self.records)
         self.world = World(
+            **records_of(self.records, self.cipher),
             clock=SystemClock(),
             platform=truth,
             snapshots=Snapshots(truth, repositories),
@@ -129,19 +126,9 @@ class Platform:
             scaffolder=SandboxScaffolder(self.base.sandbox, data / "scratch"),
             engine=self._engine(truth),
             cloud=cloud,
-            runs=PostgresRuns(self.records),
             stacks=stacks,
-            plans=PostgresPlans(self.records, self.cipher),
-            builds=PostgresBuilds(self.records),
-            evidence=PostgresEvidence(self.records),
-            approvals=PostgresApprovals(self.records),
-            judgements=PostgresJudgements(self.records),
             policies=SandboxPolicyEngine(self.base.sandbox),
-            changes=PostgresChanges(self.records),
-            deliveries=PostgresDeliveries(self.records),
             forges=_forges(self.settings),
-            post=PostgresPost(self.records),
-            events=PostgresEvents(self.records),
             queue=self.queue,
             catalog=catalog,
             projection=CatalogProjection(truth, repositories, stacks, catalog),
@@ -154,6 +141,7 @@ class Platform:
         self.worker = Worker(self.world)
         self.reconciler = Reconciler(self.world, self.settings.resync_seconds)
         self.housekeeper = Housekeeper(self.world)
+        self.tally = Tally(self.world)
         self.messenger = Messenger(self.world, tells=_tells(self.settings))
 
     def work(self) -> None:
@@ -173,6 +161,8 @@ class Platform:
         self._closing.callback(self.reconciler.close)
         self.housekeeper.start()
         self._closing.callback(self.housekeeper.close)
+        self.tally.start()
+        self._closing.callback(self.tally.close)
         self.messenger.start()
         self._closing.callback(self.messenger.close)
 
@@ -185,7 +175,7 @@ class Platform:
         return site.assemble(
             site.Parts(
                 operations=OPERATIONS,
-                context=lambda call: Context(self.world, call),
+                context=lambda call: Context(self.world, call, self.tally),
                 authenticate=lambda token: self.credentials.check("token", token),
                 sessions=_Sessions(self.credentials),
                 events=self.world.events,

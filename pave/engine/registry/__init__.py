@@ -13,10 +13,15 @@ from pave.engine.registry import (
     delivery,
     dora,
     environments,
+    feedback,
     guardrails,
+    health,
+    insights,
     platform,
     resources,
+    roadmap,
     runs,
+    scorecards,
     stacks,
 )
 
@@ -32,5 +37,10 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *catalog.OPERATIONS,
     *guardrails.OPERATIONS,
     *approvals.OPERATIONS,
+    *scorecards.OPERATIONS,
+    *insights.OPERATIONS,
+    *feedback.OPERATIONS,
+    *roadmap.OPERATIONS,
+    *health.OPERATIONS,
     *platform.OPERATIONS,
 )

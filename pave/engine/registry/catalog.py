@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context
 from pave.engine.operations import Operation
+from pave.engine.usage import note_missed
 from pave.model.catalog import Entry, Origin, Query
 from pave.model.diagnostics import Unknown, error
 from pave.model.names import Ref
+from pave.observe.demand import SEARCH
 
 
 class Search(BaseModel):
@@ -110,6 +112,8 @@ def _view(entry: Entry) -> dict[str, Any]:
 
 def _search(context: Context, given: Search) -> EntityPage:
     page = context.world.catalog.search(Query(**given.model_dump()))
+    if given.text and not page.entries and not given.after:
+        note_missed(context.world, SEARCH, given.text, context.call.actor)
     return EntityPage(entities=[EntityView(**_view(one)) for one in page.entries], after=page.after)
 
 

@@ -59,7 +59,7 @@ class DoraReport(BaseModel):
 def _dora(context: Context, given: DoraFilter) -> DoraReport:
     world = context.world
     now, snapshot = world.clock.now(), world.snapshots.current()
-    since = _since(given.since, now)
+    since = past(given.since, now)
     production = sorted(name for name, one in snapshot.environments.items() if one.kind == "production")
     records = world.deliveries.find(limit=_MOST_RECORDS)
     period = Period(since, now, production, _started(context, records, set(production)))
@@ -74,7 +74,8 @@ def _dora(context: Context, given: DoraFilter) -> DoraReport:
     )
 
 
-def _since(text: str, now: datetime) -> datetime:
+def past(text: str, now: datetime) -> datetime:
+    """The time that `30d` or a day means, before now. Raises `Refused`."""
     try:
         found = instant(text) if text[4:5] == "-" else now - duration(text)
     except OverflowError:

@@ -1,0 +1,51 @@
+"""What Pave measures of everything that runs, without anybody asking: the names, units and labels, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pave.observe.series import Kind
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: what it says, its unit (seconds, bytes, or a noun that is counted) and its labels.
+
+    All have `environment` and `component` beside `labels`.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    says: str
+    labels: tuple[str, ...] = ()
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("http_requests_total", Kind.COUNTER, "requests", "Requests that the router answered", ("route", "code")),
+    Metric(
+        "http_request_duration_seconds_bucket",
+        Kind.COUNTER,
+        "requests",
+        "Requests that took at most `le` seconds, as the router saw them",
+        ("route", "le"),
+    ),
+    Metric("probe_success", Kind.GAUGE, "share", "1 where a URL answered a synthetic check, else 0", ("url",)),
+    Metric("probe_duration_seconds", Kind.GAUGE, "seconds", "How long a synthetic check took", ("url",)),
+    Metric("workload_cpu_seconds_total", Kind.COUNTER, "seconds", "Processor time of a workload's processes"),
+    Metric("workload_memory_bytes", Kind.GAUGE, "bytes", "Resident memory of a workload's processes"),
+    Metric("workload_restarts_total", Kind.COUNTER, "restarts", "Processes that ended and were started again"),
+    Metric("workload_up", Kind.GAUGE, "share", "Share of a workload's wanted processes that run"),
+    Metric("workload_disk_bytes", Kind.GAUGE, "bytes", "What a workload's volumes hold", ("resource",)),
+    Metric("database_size_bytes", Kind.GAUGE, "bytes", "Size of a database", ("resource",)),
+    Metric("database_connections", Kind.GAUGE, "connections", "Open connections of a database", ("resource",)),
+    Metric("database_slow_queries_total", Kind.COUNTER, "queries", "Queries of at least a second", ("resource",)),
+    Metric("queue_messages", Kind.GAUGE, "messages", "Messages that wait in a queue", ("resource",)),
+    Metric("queue_oldest_seconds", Kind.GAUGE, "seconds", "Age of the oldest message that waits", ("resource",)),
+    Metric("bucket_size_bytes", Kind.GAUGE, "bytes", "What a bucket holds", ("resource",)),
+    Metric("bucket_objects", Kind.GAUGE, "objects", "Objects in a bucket", ("resource",)),
+    Metric("cache_memory_bytes", Kind.GAUGE, "bytes", "What a cache holds", ("resource",)),
+)
+"""`code` is the class of the status: 2xx, 3xx, 4xx, 5xx. `route` is the path that the route serves."""
+
+BY_NAME = {one.name: one for one in METRICS}
