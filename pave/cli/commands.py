@@ -44,6 +44,7 @@ PANELS = {
     "run": "Runs",
     "entity": "Catalog",
     "guardrail": "Guardrails",
+    "access": "Rights",
 }
 SHORT = {"env": "-e", "environment": "-e", "type": "-t"}
 
@@ -279,6 +280,8 @@ def _ask(client: Client, operation: Operation[Any, Any], values: dict[str, Any],
         render.show(answer, operation.output.__name__, steps=not followed or sys.stderr.isatty())
     if operation.starts_run:
         raise typer.Exit(exit_code(RunView.model_validate(answer)))
+    if answer.get("allowed") is False:  # a question about rights, for scripts too
+        raise typer.Exit(DENIED)
 
 
 def _text(value: Any) -> Any:

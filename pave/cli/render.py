@@ -71,6 +71,10 @@ def show(data: Any, model: str, *, steps: bool = True) -> None:
         from pave.cli import judging  # noqa: PLC0415 — as above
 
         out.print(getattr(judging, _JUDGING[model])(data))
+    elif model == "AccessAnswer":
+        from pave.cli import rights  # noqa: PLC0415 — as above
+
+        out.print(rights.answer(data))
     elif isinstance(data, Mapping) and isinstance(data.get("lines"), list):
         for line in data["lines"]:
             out.print(Text(str(line)))

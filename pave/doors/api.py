@@ -114,7 +114,7 @@ def _add(api: FastAPI, operation: Operation[Any, Any], context: Context) -> None
         values = {fields[name].alias or name: value for name, value in given.items()}
         if sent is not None:
             values |= sent.model_dump(by_alias=True, exclude_unset=True)
-        result = operation.handler(context(call), operation.input.model_validate(values))
+        result = operation.carry_out(context(call), operation.input.model_validate(values))
         run = getattr(result, "id", "") if operation.starts_run else ""
         if run:
             response.headers["Location"] = f"{PREFIX}/runs/{run}"
@@ -159,6 +159,7 @@ def _call(operation: Operation[Any, Any], request: Request, given: dict[str, Any
         scopes=principal.scopes,
         key=given.pop("pave_key", ""),
         dry_run=given.pop("dry_run", False),
+        behalf=principal.behalf,
     )
 
 

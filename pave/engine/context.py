@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import BaseModel
+
 from pave.apply.run import Run, State
-from pave.engine.operations import Call
+from pave.engine.operations import Call, Operation
+from pave.engine.rights import admit
 from pave.engine.submit import preview, submit
 from pave.engine.views import RunView, StepView
 from pave.engine.world import World
@@ -23,9 +26,14 @@ class Context:
     world: World
     call: Call
 
+    def admit(self, operation: Operation[Any, Any], given: BaseModel) -> None:
+        """Raise `Forbidden` unless whoever asks may do this, by the judge of rights."""
+        admit(self.world, self.call, operation, given)
+
     def ask(self, intent: Intent) -> RunView:
         """Submit the intent and show its run; with `dry_run`, show what would happen and leave nothing behind."""
-        request = Request(self.call.actor, self.call.door, intent, self.world.clock.now(), self.call.key)
+        call = self.call
+        request = Request(call.actor, call.door, intent, self.world.clock.now(), call.key, call.behalf)
         if not self.call.dry_run:
             return self.show(submit(self.world, request))
         found = preview(self.world, request)

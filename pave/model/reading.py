@@ -24,6 +24,7 @@ from pave.model.guardrail_file import read_guardrail
 from pave.model.module import Module
 from pave.model.module_file import read_module
 from pave.model.names import Address, Ref
+from pave.model.people import wrong_roles
 from pave.model.schema import nearest
 from pave.model.signing import shared_keys
 from pave.model.snapshot import Snapshot
@@ -31,7 +32,7 @@ from pave.model.software_template import refusal, template_from
 from pave.model.substitution import Include
 from pave.model.template import Template
 from pave.model.tree import Tree
-from pave.model.waiver import Waiver
+from pave.model.waiver import Waiver, contradictions
 from pave.model.waiver_file import read_waiver
 
 FOLDERS = ("catalog", "environments", "modules", "templates", "guardrails", "waivers", "deployments")
@@ -284,11 +285,8 @@ def _contradictions(snapshot: Snapshot, written: Mapping[str, Environment]) -> I
             )
     for environment in written.values():
         yield from _wrong_bindings(environment, snapshot.modules)
-    for waiver in snapshot.waivers.values():
-        if waiver.guardrail not in snapshot.guardrails:
-            summary = f"the waiver {waiver.name} is about the guardrail {waiver.guardrail}, which is not there"
-            remedy = nearest(waiver.guardrail, list(snapshot.guardrails)) or "Remove it."
-            yield warning(summary, remedy=remedy, source=Source(f"waivers/{waiver.name}.yaml"))
+    yield from contradictions(snapshot.waivers.values(), snapshot.guardrails)
+    yield from wrong_roles(snapshot.entities)
     yield from _missing_owners(snapshot)
     yield from shared_keys(snapshot.entities.values())
 
@@ -316,7 +314,7 @@ def _missing_owners(snapshot: Snapshot) -> Iterator[Diagnostic]:
             (f"environment {one.name}", one.owner, Source(f"environments/{one.name}.yaml"))
             for one in snapshot.environments.values()
         ),
-        *((f"guardrail {one.name}", one.owner, Source("guardrails")) for one in snapshot.guardrails.values()),
+        *((f"guardrail {one.name}", one.owner, one.source) for one in snapshot.guardrails.values()),
         *((str(one.ref), one.owner, one.source) for one in snapshot.entities.values()),
     ]
     people = [ref.short for ref in snapshot.entities if ref.kind in ("group", "user")]

@@ -6,6 +6,7 @@ from typing import Any
 
 from pave.engine.operations import Operation
 from pave.engine.registry import (
+    access,
     approvals,
     catalog,
     changes,
@@ -32,5 +33,6 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *catalog.OPERATIONS,
     *guardrails.OPERATIONS,
     *approvals.OPERATIONS,
+    *access.OPERATIONS,
     *platform.OPERATIONS,
 )

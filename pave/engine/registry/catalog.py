@@ -11,6 +11,7 @@ from pave.engine.operations import Operation
 from pave.model.catalog import Entry, Origin, Query
 from pave.model.diagnostics import Unknown, error
 from pave.model.names import Ref
+from pave.request.roles import Verb
 
 
 class Search(BaseModel):
@@ -152,7 +153,7 @@ def _dependents(context: Context, given: OneEntity) -> Dependents:
     )
 
 
-_READ: dict[str, Any] = {"scopes": ("catalog:read",), "read_only": True}
+_READ: dict[str, Any] = {"scopes": ("catalog:read",), "read_only": True, "verb": Verb.READ}
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     Operation(
