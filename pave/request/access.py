@@ -264,9 +264,13 @@ def refusal_to_waive(who: Standing, paths: Collection[str], authors: Mapping[Ref
 
     Whoever wrote an exception is never the only one who looked at it, on the platform's own team either.
     """
-    if not paths or who.actor not in authors:
+    if not paths:
         return None
     names = ", ".join(sorted(paths))
+    if who.actor.kind != "user":
+        return error(f"{who.actor.short} is no person, and only a person may merge {names}")
+    if who.actor not in authors:
+        return None
     return error(
         f"{who.actor.short} may not merge {names} alone",
         detail=f"{who.actor.short} {authors[who.actor]}, and an exception takes a second person.",

@@ -143,7 +143,7 @@ class Platform:
         record = self.record("control", "control")
         records = database.connect(f"postgresql://pave:{record['password']}@127.0.0.1:{record['port']}/pave", size=1)
         try:
-            scopes = ["catalog:read", "component:write"]
+            scopes = ["catalog:read", "component:write", "change:write", "stack:read"]
             return PostgresCredentials(records).issue("token", Ref.parse(f"user:default/{user}"), scopes, 3600)
         finally:
             records.dispose()

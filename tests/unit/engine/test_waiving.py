@@ -15,11 +15,13 @@ from trees_for_tests import MemoryTree
 
 from pave.apply.run import Run, State
 from pave.engine.approving import refusal_to_answer
+from pave.engine.reviews import merge
 from pave.engine.snapshots import Overlay
 from pave.engine.submit import check
 from pave.engine.waiving import authors_of, waived_by
 from pave.model.diagnostics import Forbidden
 from pave.model.names import Address, Ref
+from pave.model.people import SYSTEM
 from pave.model.reading import read_snapshot
 from pave.ports import PLATFORM_REPOSITORY, Approval, ChangeRequest
 from pave.request.intent import Deploy, MergeChange, Request
@@ -83,6 +85,8 @@ def why_not(world: Any, actor: Ref) -> str:
         (OLGA, DEV, "keep-backups", "may not change waivers/mine.yaml"),
         (OLGA, VERA, "keep-backups", "may not propose"),
         (OLGA, HELPER, "keep-backups", "may not propose"),
+        (OLGA, Ref.parse("serviceaccount:ci"), "keep-backups", "only a person may merge"),
+        (OLGA, SYSTEM, "keep-backups", "only a person may merge"),
         (OLGA, OLAF, "owner-must-exist", "may not change waivers/mine.yaml"),
         (OLGA, PETRA, "owner-must-exist", ""),
         (OLGA, OLAF, "not-there", "may not change waivers/mine.yaml"),
@@ -200,3 +204,41 @@ def test_whoever_wrote_a_change_does_not_approve_its_merge_by_somebody_else() ->
     assert refusal_to_answer(answering(run), asked, PETRA) is None
     other = replace(run, request=replace(merging, intent=Deploy(Address("prod", "orders"))))
     assert refusal_to_answer(answering(other), asked, OLGA) is None
+
+
+def merged_by_itself(world: Any) -> tuple[list[str], list[str]]:
+    """The runs of a change that merges itself, and what was said on it."""
+    said: list[str] = []
+    asked: list[Request] = []
+
+    def add(request: Request, *_: object, **__: object) -> tuple[Run, bool]:
+        asked.append(request)
+        return Run("run_9", "change.merge", "change/platform/1", State.SUCCEEDED, request), True
+
+    world.changes.comment = lambda repository, number, author, text: said.append(text)
+    world.runs = SimpleNamespace(asked=lambda *_: None, waiting=lambda _: 0, add=add, get=lambda _: None)
+    return merge(world, world.changes.get(PLATFORM_REPOSITORY, 1), OLGA), said
+
+
+OWN = {"deployments/dev/orders.yaml": None}
+
+
+def test_a_change_merges_itself_by_the_rights_of_its_author() -> None:
+    assert merged_by_itself(world_with(OWN)) == (["run_9"], [])
+
+
+def test_a_commit_that_somebody_else_laid_on_the_branch_is_not_carried_in_by_the_authors_rights() -> None:
+    world = world_with(OWN)
+    world.events.emit("change.updated", "change/platform/1", actor=str(DEV))
+    runs, [said] = merged_by_itself(world)
+    assert runs == []
+    assert "user:dev may not change deployments/dev/orders.yaml" in said
+
+
+def test_a_change_whose_pusher_was_forgotten_in_a_crash_waits_for_somebody() -> None:
+    world = world_with(OWN)
+    world.events.emit("change.updated", "change/platform/1", actor=str(SYSTEM))
+    runs, [said] = merged_by_itself(world)
+    assert runs == []
+    assert "not known who pushed" in said
+    assert "pave change merge platform/1" in said
