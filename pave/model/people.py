@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pave.model.diagnostics import Diagnostic, Refused, Source, error, warning
 from pave.model.entity import Entity
@@ -60,8 +60,8 @@ class Standing:
 
     @property
     def is_platform(self) -> bool:
-        """Whether they may do everything."""
-        return self.actor == SYSTEM or (PLATFORM in self.teams and not self.role)
+        """Whether they may do everything. No agent may, whichever team it was written into."""
+        return self.actor == SYSTEM or (PLATFORM in self.teams and not self.role and self.actor.kind != "agent")
 
 
 class People:
@@ -83,16 +83,7 @@ class People:
             found = self._found[actor] = self._standing(actor)
         if behalf is None:
             return found
-        return Standing(
-            found.actor,
-            found.teams,
-            found.reasons,
-            found.role,
-            found.written,
-            found.known,
-            found.source,
-            self.standing(behalf),
-        )
+        return replace(found, behalf=self.standing(behalf))
 
     def source(self, ref: Ref) -> Source:
         """Where an entity is written; nothing where there is none."""

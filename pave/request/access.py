@@ -72,9 +72,8 @@ def decide(who: Standing, verb: Verb, place: Place) -> Decision:
             continue
         held = tuple(Reason(CONDITIONS[one]) for one in conditions if one is not Condition.BEHALF)
         reasons = (*_why(who, role, place), *place.chain, *held)
-        if Condition.BEHALF in conditions:
-            return _also(who, verb, place, Allowed(role, f"{who.actor.short} may {what}", reasons))
-        return Allowed(role, f"{who.actor.short} may {what}", reasons)
+        allowed = Allowed(role, f"{who.actor.short} may {what}", reasons)
+        return _both(who, allowed, who.behalf, decide(who.behalf, verb, place)) if who.behalf else allowed
     if verb is Verb.ASK:
         return Allowed(Role.VIEWER, f"{who.actor.short} may ask", (Reason("everybody may ask about themselves"),))
     return _denied(who, verb, place, what)
@@ -83,12 +82,9 @@ def decide(who: Standing, verb: Verb, place: Place) -> Decision:
 _OF_PLACES = frozenset({Verb.CREATE, Verb.CHANGE, Verb.DEPLOY, Verb.DELETE, Verb.CONNECT})
 
 
-def _also(who: Standing, verb: Verb, place: Place, own: Allowed) -> Decision:
-    """What the agent may, if the person may too: rights are what both have."""
-    if who.behalf is None:
-        return _denied(who, verb, place, own.summary)
-    theirs = decide(who.behalf, verb, place)
-    person = who.behalf.actor.short
+def _both(who: Standing, own: Allowed, behalf: Standing, theirs: Decision) -> Decision:
+    """What somebody may for a person: rights are what both have."""
+    person = behalf.actor.short
     if isinstance(theirs, Denied):
         summary = f"{who.actor.short} acts for {person}, and {theirs.summary}"
         return Denied(summary, (*own.reasons, *theirs.reasons), theirs.needed, theirs.owners)
@@ -145,6 +141,8 @@ def _why(who: Standing, role: Role, place: Place) -> tuple[Reason, ...]:
             return who.reasons.get(PLATFORM, ())
         case Role.OWNER if place.owner in who.teams and place.owner is not None:
             return who.reasons.get(place.owner, ())
+        case Role.OWNER if place.owner == who.actor:
+            return ()  # the place's own chain says it
         case Role.OWNER | Role.DEVELOPER:
             return next(iter(who.reasons.values()), ())
         case Role.AUDITOR | Role.VIEWER:
@@ -154,23 +152,29 @@ def _why(who: Standing, role: Role, place: Place) -> tuple[Reason, ...]:
 
 
 def _denied(who: Standing, verb: Verb, place: Place, what: str) -> Denied:
-    """The no, with what is known of who asks, of the place, and with what would make it a yes."""
-    if who.actor.kind == "agent" and not who.known:
-        known: tuple[Reason, ...] = (Reason(f"there is no {who.actor.short} in the catalog"),)
-    elif not who.known:
-        known = (Reason(f"{who.actor.short} is not in the catalog"),)
-    elif who.role:
+    """The no, with what is known of who asks, of the place, and with what would make it a yes.
+
+    Whoever may not even read is not told whose the place is.
+    """
+    summary, actor = f"{who.actor.short} may not {what}", who.actor.short
+    if next(_roles(who, place), None) is None:
+        needed = f"{actor} were in the catalog, in a team that may"
+        return Denied(summary, _nobody(who), (needed,), (PLATFORM.short,))
+    if who.role:
         known = who.written
     elif who.actor.kind == "agent":
         known = _why(who, Role.AGENT, place)
-    elif who.teams:
-        known = tuple(dict.fromkeys(reason for reasons in who.reasons.values() for reason in reasons))
     else:
-        known = (Reason(f"{who.actor.short} is in no team", who.source),)
-    needed = tuple(dict.fromkeys(_needed(who, verb, place)))
-    summary = f"{who.actor.short} may not {what}"
+        known = tuple(dict.fromkeys(reason for reasons in who.reasons.values() for reason in reasons))
     owners = (place.owner.short,) if place.owner and verb in TABLE[Role.OWNER] else (PLATFORM.short,)
-    return Denied(summary, (*known, *place.chain), needed, owners)
+    return Denied(summary, (*known, *place.chain), tuple(dict.fromkeys(_needed(who, verb, place))), owners)
+
+
+def _nobody(who: Standing) -> tuple[Reason, ...]:
+    """Why somebody has no role at all."""
+    if not who.known:
+        return (Reason(f"{who.actor.short} is not in the catalog"),)
+    return who.written or (Reason(f"{who.actor.short} is in no team", who.source),)
 
 
 def _needed(who: Standing, verb: Verb, place: Place) -> Iterator[str]:
@@ -184,8 +188,6 @@ def _needed(who: Standing, verb: Verb, place: Place) -> Iterator[str]:
     roles = {role: conditions for role in Role if (conditions := TABLE[role].get(verb)) is not None}
     if Role.OWNER in roles and place.owner is not None and _others_hold(roles[Role.OWNER], who, place):
         yield f"{actor} were a member of {place.owner.short}"
-    if Role.DEVELOPER in roles and not who.teams and _others_hold(roles[Role.DEVELOPER], who, place):
-        yield f"{actor} were a member of any team"
     for condition in roles.get(Role.OWNER, ()):
         if condition is Condition.PERSON and not _holds(condition, who, place):
             yield "a person asked"
@@ -200,8 +202,6 @@ def _needed_of_agent(who: Standing, verb: Verb, place: Place) -> Iterator[str]:
     if conditions is None:
         yield "a person asked"
         return
-    if not who.known:
-        yield f"{who.actor.short} were in the catalog"
     for one in conditions:
         if not _holds(one, who, place):
             yield CONDITIONS[one]

@@ -95,7 +95,9 @@ def test_who_is_not_in_the_catalog_or_in_no_team_may_nothing_but_ask(verb: Verb)
         for place in ("", "dev/orders", "new-thing", "dev", "platform"):
             decision = may(name, verb, place)
             assert isinstance(decision, Denied), decision
+            said = "; ".join([*map(str, decision.reasons), *decision.needed, *decision.owners])
             assert decision.reasons
+            assert "payments" not in said, "whose it is, is not for whoever may not read"
 
 
 def test_everybody_may_ask_what_they_may() -> None:
@@ -176,6 +178,7 @@ def test_a_role_that_cannot_be_written_gives_nothing_and_is_found(text: str) -> 
         (Verb.DEPLOY, "dev/orders", "serviceaccount:ci", False),
         (Verb.DEPLOY, "dev/orders", "", False),
         (Verb.READ, "", "", True),
+        (Verb.READ, "", "nobody", False),
         (Verb.PROPOSE, "orders", "olga", True),
         (Verb.CHANGE, "orders", "olga", False),
         (Verb.DELETE, "try", "olga", True),
@@ -193,6 +196,17 @@ def test_an_agent_may_what_it_and_its_person_both_may(verb: Verb, place: str, be
     if isinstance(decision, Denied):
         assert decision.needed, "what would make it a yes"
         assert decision.summary.startswith("agent:helper")
+
+
+def test_an_agent_in_the_platforms_team_is_still_an_agent() -> None:
+    there = organisation(
+        catalog__people=PEOPLE.replace("spec: {owner: group:payments}", "spec: {memberOf: [platform]}")
+    )
+    helper = there.people.standing(Ref.parse("agent:helper"), Ref.parse("user:petra"))
+    assert PLATFORM in helper.teams
+    assert not helper.is_platform
+    assert isinstance(decide(helper, Verb.ADMINISTER, named(there, "platform")), Denied)
+    assert refusal_of_paths(helper, ["modules/x"], owner_of, {}) is not None
 
 
 def test_an_agents_answer_has_the_reasons_of_both() -> None:
