@@ -24,7 +24,10 @@ from pave.model.names import Address, Ref
 from pave.model.people import SYSTEM
 from pave.model.reading import read_snapshot
 from pave.ports import PLATFORM_REPOSITORY, Approval, ChangeRequest
+from pave.request.access import Allowed, decide
 from pave.request.intent import Deploy, MergeChange, Request
+from pave.request.places import named
+from pave.request.roles import Verb
 
 WAIVER = """\
 apiVersion: pave/v1
@@ -242,3 +245,13 @@ def test_a_change_whose_pusher_was_forgotten_in_a_crash_waits_for_somebody() -> 
     assert runs == []
     assert "not known who pushed" in said
     assert "pave change merge platform/1" in said
+
+
+@pytest.mark.parametrize("rule", ["keep-backups", "owner-must-exist"])
+@pytest.mark.parametrize("actor", [OLGA, OLAF, PETRA, DEV, VERA, HELPER, Ref.parse("serviceaccount:ci")], ids=str)
+def test_what_can_says_of_a_waiver_is_what_a_merge_meets(actor: Ref, rule: str) -> None:
+    stranger = Ref.parse("user:stranger")
+    world = world_with({PATH: waiver(rule, by=str(stranger))}, author=stranger)
+    snapshot = world.snapshots.current()
+    decision = decide(snapshot.people.standing(actor), Verb.WAIVE, named(snapshot, f"guardrail:{rule}"))
+    assert isinstance(decision, Allowed) is (why_not(world, actor) == "")
