@@ -1,4 +1,4 @@
-"""Writes docs/settings.md, docs/operations.md and docs/guardrails.md from the declarations in the code.
+"""Writes docs/settings.md, operations.md, guardrails.md and access.md from the declarations in the code.
 
     make docs
 
@@ -21,6 +21,7 @@ from pave.engine.operations import Operation
 from pave.engine.registry import OPERATIONS
 from pave.model.guardrail import CATEGORIES
 from pave.model.guardrail_file import read_guardrail
+from pave.request.roles import CONDITIONS, ROLES, TABLE, VERBS, Role, Verb
 from pave.settings import Settings
 from pave.verdict.subject import EXAMPLE, KNOWN_AT_THE_DOOR
 
@@ -47,6 +48,7 @@ Made from `pave/engine/registry` by `make docs`. Each operation is declared once
 `/api/v1`, its entry in `/api/v1/openapi.json` and on the page `/api` follow. A token carries scopes; whether its
 holder may touch this very component is decided by who owns it.
 
+What an operation does is one of the verbs of [access.md](access.md), which says who may.
 What *starts a run* answers 202 with the run and its address; the command follows it to its end. What can *dry run*
 shows the plan and its verdict and changes nothing (`--dry-run`, `?dry_run=true`). A *destructive* operation removes
 something. Every command takes `--json`.
@@ -80,6 +82,10 @@ An approval is for one run and exactly its plan: a member of the team that owns 
 is changed, answers it (`pave approval list`), never whoever asked; it ends after 24 hours, and with the plan that it
 was for. A waiver is a file, `waivers/NAME.yaml`, with who, why, for what and until when, at most a year; it ends by
 itself, and of two the one that ends first counts. What is excused stays to be seen.
+
+A waiver is merged by a member of the team that owns the guardrail, or of the platform's own, who neither pushed to the
+branch nor is the person that it names: `pave change merge`. Taking one away needs no second person. `pave findings`
+names two waivers whose scopes meet, and one for a rule that is not there.
 
 ```yaml
 # waivers/orders-small-backup.yaml
@@ -166,6 +172,91 @@ require: '!("infrastructure" in evidence.checks) || evidence.checks.infrastructu
 """
 
 
+_ACCESS = """\
+# Who may what
+
+Made from `pave/request/roles.py` by `make docs`. One judge is asked before every operation, push and stream, at every
+door. What no role allows is refused, and every answer says why, and in which file and line of the platform repository
+the reason is written:
+
+    pave can user:sam deploy prod/orders --explain    # yes or no, the whole chain, what would have to change
+    pave can user:sam prod/orders                     # all verbs at one place
+    pave can                                          # what you may do to the platform as a whole
+    pave audit credentials prod/orders/db             # who saw how to reach it
+
+`pave can` exits with 3 where the answer is no. A place is a stack (`prod/orders`), a resource (`prod/orders/db`), an
+environment, a component, or `guardrail:NAME`; `component:` and `environment:` tell two of one name apart.
+
+## Roles
+
+Nobody is given a role by name, but for two: roles follow from the catalog (`catalog/*.yaml`), and so from Git.
+
+| role | who has it |
+|---|---|
+{roles}
+- Teams are read from `memberOf` of a User, from `members` of a Group, and up through `parent`.
+- Who owns a resource is found link by link: the user is in a team, the team owns the component, the component has a
+  stack in the environment, and the resource is in the stack. What nobody owns yet belongs to whoever starts it.
+- A role that is written counts instead of all that teams would say: an auditor in the platform's own team changes
+  nothing. One's own annotation counts before those of one's teams, and auditor before viewer. Any other word gives no
+  rights at all; `pave findings` names it.
+- People, teams, agents and service accounts are changed by the platform's own team alone, in whatever file they stand.
+- `serviceaccount:NAME` with `memberOf` has the rights of its teams, and never answers for a person. An `agent:NAME` has
+  the table's rights only where the person that it acts for has them too.
+
+```yaml
+apiVersion: backstage.io/v1alpha1
+kind: Group
+metadata:
+  name: auditors
+  annotations: {{pave.dev/role: auditor}}   # or viewer; on a User it counts for that person
+spec: {{type: team, children: [], members: [kim]}}
+---
+apiVersion: pave/v1
+kind: Agent
+metadata: {{name: helper}}
+spec: {{owner: group:payments}}
+```
+
+## What a role may
+
+{verbs}
+{table}
+{conditions}
+The owner of a guardrail is who `waive` is about; guardrails themselves, modules and templates are the platform's. Who
+may merge a change to the platform repository is decided by each path that it touches: a deployment and a component's
+entry by who owns the component, an environment by who owns it, a waiver by who owns its guardrail, everything else by
+the platform's own team.
+
+## What each operation takes
+
+`run.cancel` and `run.retry` take what it took to ask for the run.
+
+| verb | operations |
+|---|---|
+{operations}"""
+
+
+def access() -> str:
+    """The page about rights."""
+    letters = {one: f"({number})" for number, one in enumerate(CONDITIONS, 1)}
+
+    def cell(role: Role, verb: Verb) -> str:
+        conditions = TABLE[role].get(verb)
+        return "" if conditions is None else " ".join(["yes", *(letters[one] for one in conditions)])
+
+    head = "| | " + " | ".join(one.value for one in Role) + " |\n|---|" + "---|" * len(Role) + "\n"
+    rows = "".join(f"| `{verb.value}` | {' | '.join(cell(role, verb) for role in Role)} |\n" for verb in Verb)
+    asked = {verb: [f"`{one.name}`" for one in OPERATIONS if one.verb is verb] for verb in Verb}
+    return _ACCESS.format(
+        roles="".join(f"| {role.value} | {text} |\n" for role, text in ROLES.items()),
+        verbs="".join(f"- `{verb.value}`: {text}\n" for verb, text in VERBS.items()),
+        table=head + rows,
+        conditions="".join(f"- {letters[one]} {text}\n" for one, text in CONDITIONS.items()),
+        operations="".join(f"| `{verb.value}` | {', '.join(names)} |\n" for verb, names in asked.items() if names),
+    )
+
+
 def guardrails() -> str:
     """The page about guardrails."""
     shape = yaml.safe_dump(plain(EXAMPLE), sort_keys=False, default_flow_style=None, width=118)
@@ -227,7 +318,8 @@ def _operation(one: Operation[Any, Any]) -> Iterator[str]:
     yield f"\n### {one.name}\n\n{one.summary}.\n\n"
     yield f"    pave {_typed(one.cli)}\n"
     yield f"    {method} /api/v1{path.replace(':path}', '}')}\n\n"
-    yield f"Scopes: {scopes} · {' · '.join(said)}\n"
+    verb = f"`{one.verb.value}`" if one.verb else "nobody's"
+    yield f"Scopes: {scopes} · verb: {verb}{''.join(f' · {flag}' for flag in said)}\n"
     inputs = [
         f"| `{info.alias or name}` | {_shown(info)} | {info.description or ''} |"
         for name, info in one.input.model_fields.items()
@@ -248,7 +340,7 @@ def _shown(info: Any) -> str:
     return f"`{default}`" if default not in ("", None, [], {}, ()) else ""
 
 
-PAGES = {"settings.md": settings, "operations.md": operations, "guardrails.md": guardrails}
+PAGES = {"settings.md": settings, "operations.md": operations, "guardrails.md": guardrails, "access.md": access}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

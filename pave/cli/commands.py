@@ -44,6 +44,7 @@ PANELS = {
     "run": "Runs",
     "entity": "Catalog",
     "guardrail": "Guardrails",
+    "access": "Rights",
 }
 SHORT = {"env": "-e", "environment": "-e", "type": "-t"}
 
@@ -281,6 +282,8 @@ def _ask(client: Client, operation: Operation[Any, Any], values: dict[str, Any],
         raise typer.Exit(exit_code(RunView.model_validate(answer)))
     if answer.get("ok") is False:  # a verification that does not hold is no success for a script either
         raise typer.Exit(FAILED)
+    if answer.get("allowed") is False:  # a question about rights, for scripts too
+        raise typer.Exit(DENIED)
 
 
 def _text(value: Any) -> Any:

@@ -40,6 +40,7 @@ _VIEWS = {
     "DemandReport": "product.demand",
     "Insights": "product.insights",
     "Health": "product.health",
+    "AccessAnswer": "rights.answer",
 }
 """How answers that deserve a view of their own are drawn: `module.function` below `pave.cli`, by the output model."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -159,6 +159,7 @@ def _call(operation: Operation[Any, Any], request: Request, given: dict[str, Any
         scopes=principal.scopes,
         key=given.pop("pave_key", ""),
         dry_run=given.pop("dry_run", False),
+        behalf=principal.behalf,
     )
 
 

@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,13 +22,20 @@ from starlette.routing import Route
 
 from pave.doors.problem import Problem
 from pave.engine.views import RunView
-from pave.ports import Event
+from pave.ports import Event, Principal
+from pave.request.roles import Verb
 
+AUDITED = frozenset({"credentials.read"})
+"""Types of events that only those may see who may audit."""
 HEARTBEAT = 15.0
 QUEUE = 1000
 BATCH = 500
 
 _log = logging.getLogger("pave.events")
+
+
+May = Callable[[Principal, Verb], bool]
+"""The judge of rights, about the platform as a whole."""
 
 
 class Source(Protocol):
@@ -172,17 +179,22 @@ class Hub:
 _CLOSED = object()
 
 
-def routes(hub: Hub, run: Callable[[str], RunView | None]) -> list[Route]:
-    """The two streams. `run` looks up a run for the stream that ends with it."""
+def routes(hub: Hub, run: Callable[[str], RunView | None], may: May) -> list[Route]:
+    """The two streams. `run` looks up a run for the stream that ends with it, `may` is the judge of rights."""
 
     async def everything(request: Request) -> Response:
+        if (refused := await _refused(request, may)) is not None:
+            return refused
         after = _after(request)
         if isinstance(after, Problem):
             return after.response(request.state.request_id)
         wanted = request.query_params
-        return _stream(_events(hub, after, wanted.get("subject", ""), wanted.get("run", "")))
+        hidden = frozenset() if await run_in_threadpool(may, request.state.principal, Verb.AUDIT) else AUDITED
+        return _stream(_events(hub, after, (wanted.get("subject", ""), wanted.get("run", "")), hidden))
 
     async def one_run(request: Request) -> Response:
+        if (refused := await _refused(request, may)) is not None:
+            return refused
         after = _after(request)
         if isinstance(after, Problem):
             return after.response(request.state.request_id)
@@ -195,10 +207,20 @@ def routes(hub: Hub, run: Callable[[str], RunView | None]) -> list[Route]:
     return [Route("/api/v1/events", everything), Route("/api/v1/runs/{run}/events", one_run)]
 
 
-async def _events(hub: Hub, after: int | None, subject: str, run: str) -> AsyncIterator[str]:
+async def _refused(request: Request, may: May) -> Response | None:
+    if await run_in_threadpool(may, request.state.principal, Verb.READ):
+        return None
+    remedy = "`pave can` says why, and what would have to change."
+    problem = Problem("forbidden", f"{request.state.principal.actor.short} may not read what happens here.", remedy)
+    return problem.response(request.state.request_id)
+
+
+async def _events(hub: Hub, after: int | None, wanted: tuple[str, str], hidden: Collection[str]) -> AsyncIterator[str]:
+    """Events of a subject and a run, without those of a `hidden` type."""
     yield "retry: 1000\n\n"
-    async for event in hub.follow(after, subject, run):
-        yield _message(event) if event else ": still here\n\n"
+    async for event in hub.follow(after, *wanted):
+        if event is None or event.type not in hidden:
+            yield _message(event) if event else ": still here\n\n"
 
 
 async def _run_events(

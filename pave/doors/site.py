@@ -29,12 +29,14 @@ class Parts:
 
     `context` makes a handler's first argument from a `Call`; `run` looks a run up; `unready` names what is
     not ready yet (empty: ready); `mounts` are doors that authenticate by themselves, by path (`/git`, `/state`).
+    `may` is the judge of rights about the platform as a whole, for streams; operations ask it by themselves.
     """
 
     operations: Sequence[Operation[Any, Any]]
     context: api.Context
     authenticate: Authenticate
     sessions: Sessions
+    may: events.May
     events: events.Source
     run: Callable[[str], RunView | None]
     overview: Callable[[Principal], Overview]
@@ -71,7 +73,7 @@ def assemble(parts: Parts) -> Site:
 
     rest = api.build(parts.operations, parts.context, lifespan=lifespan)
     rest.router.routes.extend([Route("/healthz", alive), Route("/readyz", ready)])
-    rest.router.routes.extend(events.routes(hub, parts.run))
+    rest.router.routes.extend(events.routes(hub, parts.run, parts.may))
     rest.router.routes.extend(portal.routes(parts.overview, parts.sessions, lambda: api.openapi(rest)))
     rest.router.routes.extend(Mount(path, app) for path, app in parts.mounts.items())
     access = Access(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pave.engine.judging import moment
+from pave.engine.waiving import authors_of
 from pave.engine.world import World
 from pave.model.diagnostics import Diagnostic, Forbidden, Unknown, error
 from pave.model.names import Ref
 from pave.ports import Approval
-from pave.request.access import standing
+from pave.request.access import Denied, decide
+from pave.request.intent import MergeChange
+from pave.request.places import SOMEWHERE
+from pave.request.roles import Verb
 
 
 def approval_of(world: World, id_: str) -> Approval:
@@ -19,19 +25,33 @@ def approval_of(world: World, id_: str) -> Approval:
 
 
 def refusal_to_answer(world: World, approval: Approval, by: Ref) -> Diagnostic | None:
-    """Why somebody may not answer, or None."""
-    if by == approval.requester:
+    """Why somebody may not answer, or None.
+
+    Neither who asked, nor who wrote the change that is to be merged, nor who is no person; and only a member of one
+    of the teams, whose role lets them.
+    """
+    names = ", ".join(one.short for one in approval.approvers)
+    if by in _asked_by(world, approval):
         return error(
-            f"{by.short} asked for this, so somebody else has to approve it",
-            remedy=f"Ask a member of {', '.join(one.short for one in approval.approvers)}.",
+            f"{by.short} asked for this, so somebody else has to approve it", remedy=f"Ask a member of {names}."
         )
     if by.kind != "user":
         return error(f"{by.short} is no person, and only a person may approve", remedy="Ask a member of the team.")
-    teams = standing(by, world.snapshots.current().entities).teams
-    if teams & set(approval.approvers):
-        return None
-    names = ", ".join(one.short for one in approval.approvers)
+    who = world.snapshots.current().people.standing(by)
+    if who.teams & set(approval.approvers):
+        decision = decide(who, Verb.APPROVE, SOMEWHERE)
+        return decision.diagnostic() if isinstance(decision, Denied) else None
     return error(f"{by.short} is in none of the teams that may approve this", remedy=f"Ask a member of {names}.")
+
+
+def _asked_by(world: World, approval: Approval) -> Iterator[Ref]:
+    """Who asked: whose run it is, and who wrote the change that it merges."""
+    yield approval.requester
+    run = world.runs.get(approval.run)
+    intent = run.request.intent if run else None
+    if isinstance(intent, MergeChange):
+        change = world.changes.get(intent.repository, intent.number)
+        yield from authors_of(world, change) if change else ()
 
 
 def answer(world: World, id_: str, by: Ref, *, approved: bool, reason: str) -> Approval:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import BaseModel
+
 from pave.apply.run import Run, State
 from pave.engine.operations import Call, Operation
+from pave.engine.rights import admit
 from pave.engine.submit import preview, submit
 from pave.engine.usage import Tally, note_missed
 from pave.engine.views import RunView, StepView
@@ -31,9 +34,14 @@ class Context:
         """Count what becomes of this call."""
         return self.tally.watch(operation, self.call) if self.tally else nullcontext()
 
+    def admit(self, operation: Operation[Any, Any], given: BaseModel) -> None:
+        """Raise `Forbidden` unless whoever asks may do this, by the judge of rights."""
+        admit(self.world, self.call, operation, given)
+
     def ask(self, intent: Intent) -> RunView:
         """Submit the intent and show its run; with `dry_run`, show what would happen and leave nothing behind."""
-        request = Request(self.call.actor, self.call.door, intent, self.world.clock.now(), self.call.key)
+        call = self.call
+        request = Request(call.actor, call.door, intent, self.world.clock.now(), call.key, call.behalf)
         try:
             if not self.call.dry_run:
                 return self.show(submit(self.world, request))

@@ -19,7 +19,7 @@ from pave.model.names import Address, Ref
 from pave.model.snapshot import Snapshot
 from pave.plan.change import Action, Plan
 from pave.plan.wanted import owner_of
-from pave.request.access import SYSTEM, standing
+from pave.request.access import SYSTEM
 from pave.request.intent import Request, kind_of
 from pave.verdict.evidence import NOTHING_KNOWN, CheckResult
 from pave.verdict.subject import Around
@@ -101,7 +101,7 @@ class Facts:
     def actor(self) -> dict[str, Any]:
         """Who asks."""
         actor = self.asking.actor
-        teams = standing(actor, self.snapshot.entities).teams
+        teams = self.snapshot.people.standing(actor).teams
         return {
             "ref": str(actor),
             "kind": actor.kind,

@@ -20,7 +20,6 @@ from pave.model.names import Address, Ref, check_name
 from pave.model.workload import SOURCE_IMAGE
 from pave.plan.wanted import Made, owner_of
 from pave.ports import PLATFORM_REPOSITORY
-from pave.request.access import standing
 from pave.request.intent import (
     AddResource,
     AddResources,
@@ -321,10 +320,10 @@ def _team_of(work: Work, asked: str) -> Ref | None:
     """The team that was named, else the first of the actor's own."""
     if asked:
         return Ref.parse(asked, kind="group")
-    entities = work.world.snapshots.current().entities
-    user = entities.get(work.run.request.actor)
+    snapshot = work.world.snapshots.current()
+    user = snapshot.entities.get(work.run.request.actor)
     direct = [Ref.parse(str(team), kind="group") for team in (user.spec.get("memberOf") or ())] if user else []
-    teams = direct or sorted(standing(work.run.request.actor, entities).teams)
+    teams = direct or sorted(snapshot.people.standing(work.run.request.actor).teams)
     return teams[0] if teams else None
 
 

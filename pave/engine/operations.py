@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from pave.model.names import Ref
+from pave.request.roles import Verb
 
 In = TypeVar("In", bound=BaseModel)
 Out = TypeVar("Out", bound=BaseModel)
@@ -27,17 +28,24 @@ class Nothing(BaseModel):
 
 @dataclass(frozen=True)
 class Call:
-    """How an operation was asked for: who, through which door, with which idempotency key, only to look or for real."""
+    """How an operation was asked for: who, through which door, with which idempotency key, only to look or for real.
+
+    `behalf` is the person that an agent acts for.
+    """
 
     actor: Ref
     door: str
     scopes: frozenset[str] = frozenset()
     key: str = ""
     dry_run: bool = False
+    behalf: Ref | None = None
 
 
-class Counts(Protocol):
-    """What every operation is carried out with: it counts what is used."""
+class Caller(Protocol):
+    """What every operation is carried out with: it says no where whoever asks may not, and counts what is used."""
+
+    def admit(self, operation: Operation[Any, Any], given: BaseModel) -> None:
+        """Raise `Forbidden` unless it may be done."""
 
     def count(self, operation: Operation[Any, Any]) -> AbstractContextManager[None]:
         """Around one call."""
@@ -52,7 +60,9 @@ class Operation(Generic[In, Out]):
     fields in braces and `[braces]` where optional: `add {component} {name}`; all other input fields become
     options. `starts_run` answers with a run (202, `Location`), otherwise with the result itself.
     `dry_run` says that it can be asked for without effect: the answer then is what would happen, with its
-    verdict. `examples` are command lines for the help.
+    verdict. `examples` are command lines for the help. `verb` is what is done, for the judge of rights: without one
+    nobody may. `about` says where: a place with input fields in braces, `{env}/{component}`, `run:{run}`,
+    `change:{change}`; empty where only the handler knows.
     """
 
     name: str
@@ -69,11 +79,22 @@ class Operation(Generic[In, Out]):
     starts_run: bool = False
     dry_run: bool = False
     examples: tuple[str, ...] = ()
+    verb: Verb | None = None
+    about: str = ""
 
-    def carry_out(self, context: Counts, given: In) -> Out:
-        """Answer, and count that it was asked for. The only way that a door may take."""
+    def carry_out(self, context: Caller, given: In) -> Out:
+        """Answer, after the judge of rights, and count it. The only way that a door may take. Raises `Forbidden`."""
         with context.count(self):
+            context.admit(self, given)
             return self.handler(context, given)
+
+    def places(self, given: BaseModel) -> tuple[str, ...]:
+        """The places that it is about; a field that holds several gives one for each."""
+        values = {name: getattr(given, name) for name in type(given).model_fields if f"{{{name}}}" in self.about}
+        several = next(((name, value) for name, value in values.items() if isinstance(value, list)), None)
+        if several is None:
+            return (self.about.format(**values),)
+        return tuple(self.about.format(**{**values, several[0]: one}) for one in several[1])
 
     def missing(self, scopes: frozenset[str]) -> tuple[str, ...]:
         """The scopes that are needed and not among `scopes`; empty means that the caller may ask."""

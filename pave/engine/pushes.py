@@ -10,7 +10,6 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import partial
 
 from pave.engine.checking import diagnostics
 from pave.engine.reviews import Said, branch_moved
@@ -18,10 +17,11 @@ from pave.engine.submit import submit
 from pave.engine.world import World
 from pave.model.diagnostics import Diagnostic, Forbidden, Refused, Unknown, error
 from pave.model.names import Ref
-from pave.plan.wanted import owner_of
 from pave.ports import PLATFORM_REPOSITORY, Incoming, Push
-from pave.request.access import SYSTEM, refusal_to_push, standing
+from pave.request.access import SYSTEM, Denied, decide
 from pave.request.intent import Deploy, Request
+from pave.request.places import of_component
+from pave.request.roles import Verb
 from pave.verdict.evidence import CheckOutcome
 
 MAIN = "main"
@@ -53,6 +53,10 @@ class Pushes:
                         "and merges itself where the verdict allows.",
                     )
                 )
+            if push.repository != PLATFORM_REPOSITORY and update.branch == self._default(push.repository):
+                refused = _refusal(self._world, push.actor, Verb.CHANGE, push.repository)
+                if refused is not None:
+                    raise Forbidden(refused)
             if not update.new:
                 continue
             result = self._world.checker.secrets_of_push(incoming, update.new, update.old)
@@ -61,6 +65,9 @@ class Pushes:
             if result.outcome is CheckOutcome.PASSED and push.repository != PLATFORM_REPOSITORY:
                 self._world.evidence.put_check(push.repository, update.new, result)
             yield result.summary
+
+    def _default(self, repository: str) -> str:
+        return self._world.repositories.default_branch(repository)
 
     def after(self, push: Push) -> Iterable[str]:
         """Act on it, and tell what happens next."""
@@ -80,9 +87,13 @@ def refusal_to(world: World, actor: Ref, repository: str, *, write: bool) -> Dia
     origin = world.repositories.origin(repository) if write and repository != PLATFORM_REPOSITORY else ""
     if origin:
         return error(f"{repository} is a mirror of {origin}", remedy="Push there; it is fetched from there.")
+    return _refusal(world, actor, Verb.PROPOSE if write else Verb.READ, repository)
+
+
+def _refusal(world: World, actor: Ref, verb: Verb, repository: str) -> Diagnostic | None:
     snapshot = world.snapshots.current()
-    who = standing(actor, snapshot.entities)
-    return refusal_to_push(who, repository, partial(owner_of, snapshot), write=write)
+    decision = decide(snapshot.people.standing(actor), verb, of_component(snapshot, repository))
+    return decision.diagnostic() if isinstance(decision, Denied) else None
 
 
 def _arriving(repository: str) -> bool:

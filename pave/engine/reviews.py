@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pave.apply.run import TERMINAL, State, StepState
 from pave.engine import changes
 from pave.engine.changes import preview_name
+from pave.engine.submit import check as submit_check
 from pave.engine.submit import submit
+from pave.engine.waiving import authors_of
 from pave.engine.world import World
-from pave.model.diagnostics import Refused, error
+from pave.model.diagnostics import Forbidden, Refused, error
 from pave.model.names import Ref
 from pave.ports import PLATFORM_REPOSITORY, ChangeRequest
 from pave.request.access import SYSTEM
@@ -98,14 +100,33 @@ def checked(world: World, intent: CheckChange, run: str) -> list[str]:
 
 
 def merge(world: World, change: ChangeRequest, actor: Ref) -> list[str]:
-    """Ask for the merge of a change that may merge itself; where it may not, that is said on it."""
+    """Ask for the merge of a change that may merge itself; where it may not, that is said on it.
+
+    It merges itself only where everybody who pushed to its branch might have merged it: a commit that was laid on
+    somebody's branch is not carried in by their rights.
+    """
     wanted = MergeChange(change.repository, change.number, change.head)
+    request = Request(actor, "engine", wanted, world.clock.now(), f"merge/{change.id}/{change.head}")
     try:
-        run = submit(world, Request(actor, "engine", wanted, world.clock.now(), f"merge/{change.id}/{change.head}"))
+        for author in authors_of(world, change):
+            _known(change, author)
+            submit_check(world, replace(request, actor=author))
+        run = submit(world, request)
     except Refused as refused:
         world.changes.comment(change.repository, change.number, SYSTEM, f"It waits: {refused}")
         return []
     return [run.id]
+
+
+def _known(change: ChangeRequest, author: Ref) -> None:
+    """Raise `Forbidden` for a change of the platform that was found after a crash, when who pushed was forgotten."""
+    if author == SYSTEM and change.repository == PLATFORM_REPOSITORY:
+        raise Forbidden(
+            error(
+                "it is not known who pushed to its branch, so nobody's rights can carry it in",
+                remedy=f"Look at it, and merge it: pave change merge {change.id}",
+            )
+        )
 
 
 def ours_to_merge(change: ChangeRequest) -> None:

@@ -14,17 +14,20 @@ from functools import partial
 from typing import Any
 
 from pave.apply.run import Run, State
+from pave.engine import changes
 from pave.engine.facts import Asking
 from pave.engine.judging import at_the_door, verdict_on
 from pave.engine.making import made_of
 from pave.engine.planning import Candidate, candidate, cost_of, plan_stack, resolve, summary
+from pave.engine.waiving import authors_of, waived_by
 from pave.engine.work import Work
 from pave.engine.world import World
 from pave.model.diagnostics import Conflict, Diagnostic, Forbidden, Refused, error
 from pave.model.names import Address, check_name
+from pave.model.people import Standing
 from pave.model.snapshot import Snapshot
 from pave.plan.wanted import owner_of
-from pave.request.access import PLATFORM_REPOSITORY, refusal, refusal_of_entities, refusal_of_paths, standing
+from pave.request.access import refusal_of_entities, refusal_of_paths, refusal_to_waive
 from pave.request.intent import (
     AddResource,
     AddResources,
@@ -45,6 +48,8 @@ from pave.request.intent import (
     kind_of,
     subject_of,
 )
+from pave.request.needs import refusal
+from pave.request.places import PLATFORM_REPOSITORY
 from pave.verdict.finding import Outcome
 
 
@@ -119,18 +124,8 @@ def check(world: World, request: Request) -> Candidate | None:
     intent = request.intent
     snapshot = world.snapshots.current()
     _check_names(intent)
-    who, owner = standing(request.actor, snapshot.entities), partial(owner_of, snapshot)
-    refused = refusal(who, intent, owner, snapshot.environments)
-    if refused is None and isinstance(intent, MergeChange) and intent.repository == PLATFORM_REPOSITORY:
-        edits = world.platform.merge_edits(intent.commit)
-        written = world.snapshots.with_edits(snapshot, edits).entities.items()
-        refused = refusal_of_paths(who, tuple(edits), owner, snapshot.environments) or refusal_of_entities(
-            who, [ref for ref, one in written if one.source.file in edits], owner
-        )
-    if refused is None and isinstance(intent, CheckChange) and intent.repository == PLATFORM_REPOSITORY:
-        # To plan with a module is to run what it brings: that is not for whoever may push a branch.
-        programs = [path for path in _paths(world, intent.commit) if path.startswith(("modules/", "templates/"))]
-        refused = refusal_of_paths(who, programs, owner, snapshot.environments)
+    who = snapshot.people.standing(request.actor, request.behalf)
+    refused = refusal(who, intent, snapshot) or _refused_by_paths(world, snapshot, who, intent)
     if refused is not None:
         raise Forbidden(refused)
     _judge_the_wish(world, request, snapshot)
@@ -144,6 +139,27 @@ def check(world: World, request: Request) -> Candidate | None:
     for stack in found.stacks:
         resolve(world, found.snapshot, stack)
     return found
+
+
+def _refused_by_paths(world: World, snapshot: Snapshot, who: Standing, intent: Intent) -> Diagnostic | None:
+    """Why `who` may not have a change of the platform repository merged, or planned, for what it touches."""
+    owner = partial(owner_of, snapshot)
+    if isinstance(intent, MergeChange) and intent.repository == PLATFORM_REPOSITORY:
+        edits = world.platform.merge_edits(intent.commit)
+        written = world.snapshots.with_edits(snapshot, edits).entities.items()
+        waived = waived_by(world, snapshot, edits)
+        change = changes.of(world, intent.repository, intent.number) if waived.granted else None
+        authors = {**waived.signers, **authors_of(world, change)} if change else {}
+        return (
+            refusal_of_paths(who, tuple(edits), owner, snapshot.environments, waived.owners)
+            or refusal_of_entities(who, [ref for ref, one in written if one.source.file in edits], owner)
+            or refusal_to_waive(who, waived.granted, authors)
+        )
+    if isinstance(intent, CheckChange) and intent.repository == PLATFORM_REPOSITORY:
+        # To plan with a module is to run what it brings: that is not for whoever may push a branch.
+        programs = [path for path in _paths(world, intent.commit) if path.startswith(("modules/", "templates/"))]
+        return refusal_of_paths(who, programs, owner, snapshot.environments) if programs else None
+    return None
 
 
 def _judge_the_wish(world: World, request: Request, snapshot: Snapshot) -> None:

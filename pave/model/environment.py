@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pave.model.diagnostics import Source
 from pave.model.names import Ref
 from pave.model.workload import Need
 
@@ -75,6 +76,7 @@ class Environment:
     sleep: str = ""
     seed: str = ""
     budget: str = ""
+    source: Source = field(default_factory=Source, compare=False)
 
     @property
     def is_pattern(self) -> bool:

@@ -64,6 +64,7 @@ def read_environment(data: bytes, file: str, findings: Findings | None = None) -
         sleep=spec.get("sleep", ""),
         seed=spec.get("seed", ""),
         budget=spec.get("budget", ""),
+        source=document.source(("spec", "owner")),
     )
 
 
@@ -128,6 +129,7 @@ def _merge(parent: Environment, child: Environment) -> Environment:
     return replace(
         child,
         owner=parent.owner if child.owner == NOBODY else child.owner,
+        source=parent.source if child.owner == NOBODY else child.source,
         bindings=tuple(bindings.values()),
         drift=child.drift or parent.drift,
         **({name: getattr(child, name) or getattr(parent, name) for name in _LIKE_ITS_PATTERN} if like else {}),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pave.model.diagnostics import Source
 from pave.model.names import Ref
 
 LEVELS = ("advisory", "soft", "hard")
@@ -37,3 +38,4 @@ class Guardrail:
     remedy: str = ""
     patch: Mapping[str, Any] = field(default_factory=dict)
     examples: tuple[Example, ...] = ()
+    source: Source = field(default_factory=Source, compare=False)

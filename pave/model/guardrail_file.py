@@ -24,4 +24,5 @@ def read_guardrail(data: bytes, file: str) -> Guardrail:
         remedy=remedy.get("say", ""),
         patch=remedy.get("patch", {}),
         examples=tuple(Example(one["given"], one["expect"]) for one in spec.get("examples", ())),
+        source=document.source(("metadata", "owner")),
     )

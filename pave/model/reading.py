@@ -24,6 +24,7 @@ from pave.model.guardrail_file import read_guardrail
 from pave.model.module import Module
 from pave.model.module_file import read_module
 from pave.model.names import Address, Ref
+from pave.model.people import wrong_roles
 from pave.model.policy import FOLDER as POLICIES
 from pave.model.policy import Policies
 from pave.model.policy_file import read_policies
@@ -37,7 +38,7 @@ from pave.model.software_template import refusal, template_from
 from pave.model.substitution import Include
 from pave.model.template import Template
 from pave.model.tree import Tree
-from pave.model.waiver import Waiver
+from pave.model.waiver import Waiver, contradictions
 from pave.model.waiver_file import read_waiver
 
 FOLDERS = (
@@ -320,11 +321,8 @@ def _contradictions(snapshot: Snapshot, written: Mapping[str, Environment]) -> I
     for environment in written.values():
         yield from _wrong_bindings(environment, snapshot.modules)
     rules = [*snapshot.guardrails, *(one.name for one in snapshot.policies.rules)]
-    for waiver in snapshot.waivers.values():
-        if waiver.guardrail not in rules:
-            summary = f"the waiver {waiver.name} is about the guardrail {waiver.guardrail}, which is not there"
-            remedy = nearest(waiver.guardrail, rules) or "Remove it."
-            yield warning(summary, remedy=remedy, source=Source(f"waivers/{waiver.name}.yaml"))
+    yield from contradictions(snapshot.waivers.values(), rules)
+    yield from wrong_roles(snapshot.entities)
     yield from _missing_owners(snapshot)
     yield from shared_keys(snapshot.entities.values())
 
@@ -352,9 +350,9 @@ def _missing_owners(snapshot: Snapshot) -> Iterator[Diagnostic]:
             (f"environment {one.name}", one.owner, Source(f"environments/{one.name}.yaml"))
             for one in snapshot.environments.values()
         ),
-        *((f"guardrail {one.name}", one.owner, Source("guardrails")) for one in snapshot.guardrails.values()),
         *((f"policy {one.name}", one.owner, Source(one.file, one.line)) for one in snapshot.policies.rules),
         *((f"scorecard {one.name}", one.owner, Source("scorecards")) for one in snapshot.scorecards.values()),
+        *((f"guardrail {one.name}", one.owner, one.source) for one in snapshot.guardrails.values()),
         *((str(one.ref), one.owner, one.source) for one in snapshot.entities.values()),
     ]
     people = [ref.short for ref in snapshot.entities if ref.kind in ("group", "user")]

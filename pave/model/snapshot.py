@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pave.model.deployment import Deployment
 from pave.model.diagnostics import Diagnostic
@@ -12,6 +13,7 @@ from pave.model.environment import Environment
 from pave.model.guardrail import Guardrail
 from pave.model.module import Module
 from pave.model.names import Address, Ref
+from pave.model.people import People
 from pave.model.policy import Policies
 from pave.model.roadmap import RoadmapItem
 from pave.model.scorecard import Scorecard
@@ -47,3 +49,8 @@ class Snapshot:
     inputs: Mapping[Address, str] = field(default_factory=dict)
     unreadable: frozenset[Address] = frozenset()
     findings: tuple[Diagnostic, ...] = ()
+
+    @cached_property
+    def people(self) -> People:
+        """Who is in which team, and what is written about them; made when somebody first asks."""
+        return People(self.entities)

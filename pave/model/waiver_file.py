@@ -22,7 +22,7 @@ def read_waiver(data: bytes, file: str) -> Waiver:
     except ValueError as problem:
         remedy = "Write a day such as 2027-02-01, or a time with its zone."
         raise Refused(document.error(("spec", "until"), f"{spec['until']} is no time", remedy=remedy)) from problem
-    return Waiver(metadata["name"], spec["guardrail"], spec["for"], spec["reason"], by, until)
+    return Waiver(metadata["name"], spec["guardrail"], spec["for"], spec["reason"], by, until, document.source())
 
 
 def _end(written: object) -> datetime:

@@ -13,6 +13,7 @@ from pave.model.diagnostics import Diagnostic, Refused, error
 from pave.model.environment import Environment
 from pave.model.names import Address, Ref
 from pave.model.snapshot import Snapshot
+from pave.request.places import owning
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,8 @@ def component_path(name: str) -> str:
 
 def owner_of(snapshot: Snapshot, component: str) -> Ref | None:
     """Who owns a component, from its own entity or from where it is registered."""
-    for kind in ("component", "location"):
-        entity = snapshot.entities.get(Ref(kind, "default", component))
-        if entity is not None and entity.owner is not None:
-            return entity.owner
-    return None
+    entity = owning(snapshot.entities, component)
+    return entity.owner if entity else None
 
 
 def written(title: str, deployment: Deployment) -> Desired:

@@ -216,10 +216,11 @@ class Catalog(Protocol):
 
 @dataclass(frozen=True)
 class Principal:
-    """Who is asking, and what their credential allows."""
+    """Who is asking, and what their credential allows. `behalf` is the person that an agent acts for."""
 
     actor: Ref
     scopes: frozenset[str] = frozenset()
+    behalf: Ref | None = None
 
 
 class Credentials(Protocol):

@@ -221,13 +221,17 @@ Intent = (
 
 @dataclass(frozen=True)
 class Request:
-    """Who wants what, through which door. `key` makes asking twice the same as asking once."""
+    """Who wants what, through which door. `key` makes asking twice the same as asking once.
+
+    `behalf` is the person that an agent asks for; it counts when rights are looked at, and is not kept with the run.
+    """
 
     actor: Ref
     door: str
     intent: Intent
     at: datetime
     key: str = ""
+    behalf: Ref | None = None
 
 
 KINDS: Mapping[str, type[Any]] = {

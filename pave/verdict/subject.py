@@ -22,11 +22,12 @@ from pave.model.names import Address, Ref
 from pave.model.windows import closed
 from pave.model.workload import SOURCE_IMAGE, Container, Workload
 from pave.plan.change import Action, Change, Plan
+from pave.request.places import DATA_CLASS
 from pave.verdict.guardrail import Subject
 
 FOREVER = 1_000_000.0
 """Hours, or days, of what has no end."""
-COST_CENTER, DATA_CLASS, LIFECYCLE = "pave.dev/cost-center", "pave.dev/data-class", "lifecycle"
+COST_CENTER, LIFECYCLE = "pave.dev/cost-center", "lifecycle"
 _SECRET_NAME = re.compile(r"PASS(WORD|WD|PHRASE)?$|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
 _IN_URL = re.compile(r"://[^\s:/@${]*:(?!\$\{)[^\s/@${]+@")
 _SHORTEST_SECRET = 6

@@ -48,14 +48,14 @@ from pave.engine.catalog import CatalogProjection
 from pave.engine.context import Context
 from pave.engine.housekeeping import Housekeeper
 from pave.engine.messenger import Messenger
-from pave.engine.operations import Call
+from pave.engine.operations import Call, Nothing
 from pave.engine.pushes import Pushes, refusal_to
 from pave.engine.reconciler import Reconciler
-from pave.engine.registry import OPERATIONS
-from pave.engine.registry.platform import overview
+from pave.engine.registry import OPERATIONS, platform
+from pave.engine.rights import may
 from pave.engine.snapshots import Snapshots
 from pave.engine.usage import Tally
-from pave.engine.views import RunView
+from pave.engine.views import Overview, RunView
 from pave.engine.waking import wake
 from pave.engine.work import holder_of_the_moment
 from pave.engine.worker import Worker
@@ -181,7 +181,8 @@ class Platform:
                 events=self.world.events,
                 hosts=_hosts(self.settings.public_url),
                 run=self._run_view,
-                overview=lambda principal: overview(Context(self.world, Call(principal.actor, "portal"))),
+                overview=self._overview,
+                may=lambda principal, verb: may(self.world, principal.actor, verb, principal.behalf),
                 mounts={
                     "/internal": _unmounted(Starlette(routes=state.routes(self.states, self._access.verify))),
                     "/git": _unmounted(Starlette(routes=git.routes(self._git, self._rights()))),
@@ -202,6 +203,11 @@ class Platform:
         token = self.credentials.issue("token", operator, scopes, _YEAR)
         link = self.credentials.issue("link", operator, scopes, _LINK_SECONDS)
         return token, f"{self.url}/login?token={link}"
+
+    def _overview(self, principal: Principal) -> Overview:
+        call = Call(principal.actor, "portal", behalf=principal.behalf)
+        found: Overview = platform.OVERVIEW.carry_out(Context(self.world, call), Nothing())
+        return found
 
     def _run_view(self, run: str) -> RunView | None:
         found = self.world.runs.get(run)

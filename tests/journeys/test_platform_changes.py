@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
+from command_line_for_tests import pave
 from platform_for_tests import Platform, platform
 from visitor_for_tests import Visitor, wait_for
 
@@ -24,6 +26,20 @@ apiVersion: backstage.io/v1alpha1
 kind: Component
 metadata: {{name: {name}}}
 spec: {{type: service, lifecycle: production, owner: payments}}
+"""
+
+
+THEIRS = """\
+apiVersion: pave/v1
+kind: Guardrail
+metadata: {name: theirs, title: A rule of the payments team, owner: group:payments}
+spec: {category: operations, level: advisory, require: 'true', message: No.}
+"""
+WAIVER = """\
+apiVersion: pave/v1
+kind: Waiver
+metadata: {name: theirs}
+spec: {guardrail: theirs, for: prod/ledger, reason: It is rebuilt every night., by: user:sam, until: 2027-02-01}
 """
 
 
@@ -201,6 +217,51 @@ def test_whoever_is_not_of_the_platforms_team_runs_no_module_by_pushing_a_branch
     asked = there.ended(there.asked("POST", f"/changes/{change['id']}/check", {}))
     assert asked["state"] == "succeeded", "the platform's own team may look"
     assert there.get(f"/changes/{change['id']}")["state"] == "open", "its author may not merge it"
+
+
+def test_a_waiver_takes_the_team_of_its_rule_and_a_second_person(visitor: Visitor, there: Platform) -> None:
+    there.commit({"guardrails/theirs.yaml": THEIRS})
+    begin(visitor, "waiver")
+    visitor.commit("platform", "waivers/theirs.yaml", WAIVER)
+    sam = Visitor(there, visitor.folder, there.token("sam"))
+    assert there.ended(visitor.run_of(sam.push("platform", "waiver")))["state"] == "succeeded"
+    (change,) = [one for one in there.get("/changes")["changes"] if one["branch"] == "waiver"]
+    change = there.get(f"/changes/{change['id']}")
+    assert change["state"] == "open"
+    assert any("an exception takes a second person" in one["text"] for one in change["comments"])
+    own = there.as_user("sam", "POST", f"/changes/{change['id']}/merge", {})
+    assert own.status_code == 403, own.text
+    merged = there.as_user("kim", "POST", f"/changes/{change['id']}/merge", {})
+    assert merged.status_code == 202, merged.text
+    assert there.ended(merged.json()["id"])["state"] == "succeeded"
+    assert [one["name"] for one in there.get("/waivers")["waivers"]] == ["theirs"]
+    twice = WAIVER.replace("name: theirs", "name: again").replace("prod/ledger", "prod")
+    there.commit({"waivers/again.yaml": twice})
+    said = [one["summary"] for one in there.get("/findings")["findings"]]
+    assert any(
+        "the waivers again and theirs are both for what prod and prod/ledger have in common" in one for one in said
+    )
+    there.commit({"waivers/again.yaml": None, "waivers/theirs.yaml": None, "guardrails/theirs.yaml": None})
+
+
+def test_what_somebody_may_is_told_with_file_and_line(there: Platform) -> None:
+    said = pave(there.data, "can", "user:sam", "deploy", "prod/ledger", "--explain")
+    assert "user:sam may deploy prod/ledger" in said
+    assert re.search(r"user:sam is a member of group:payments +catalog/people.yaml:\d+", said), said
+    refused = pave(there.data, "can", "user:dana", "waive", "guardrail:gone", "--explain")
+    assert "platform-engineer" in refused
+    no = pave(there.data, "can", "user:sam", "administer", "platform", code=3)
+    assert "It would be allowed if user:sam were a member of group:platform" in no
+    answer = there.as_user("lee", "GET", "/access?verb=deploy&address=prod/ledger").json()
+    assert (answer["user"], answer["allowed"], answer["role"]) == ("user:default/lee", True, "owner")
+
+
+def test_who_is_not_in_the_catalog_reads_nothing(there: Platform) -> None:
+    for path in ("/overview", "/stacks", "/entities", "/events"):
+        answer = there.as_user("stranger", "GET", path)
+        assert answer.status_code == 403, (path, answer.text)
+    assert there.as_user("stranger", "GET", "/whoami").status_code == 200
+    assert there.as_user("sam", "GET", "/entities").status_code == 200
 
 
 def test_a_push_whose_end_nobody_saw_is_found(visitor: Visitor, there: Platform) -> None:

@@ -144,7 +144,11 @@ class Platform:
         record = self.record("control", "control")
         records = database.connect(f"postgresql://pave:{record['password']}@127.0.0.1:{record['port']}/pave", size=1)
         try:
-            scopes = ["catalog:read", "component:write", "stack:write", "feedback:write"]
+            scopes = [
+                *("catalog:read", "component:write", "change:write", "stack:read"),
+                "stack:write",
+                "feedback:write",
+            ]
             return PostgresCredentials(records).issue("token", Ref.parse(f"user:default/{user}"), scopes, 3600)
         finally:
             records.dispose()

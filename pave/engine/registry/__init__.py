@@ -6,6 +6,7 @@ from typing import Any
 
 from pave.engine.operations import Operation
 from pave.engine.registry import (
+    access,
     approvals,
     catalog,
     changes,
@@ -42,5 +43,6 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *feedback.OPERATIONS,
     *roadmap.OPERATIONS,
     *health.OPERATIONS,
+    *access.OPERATIONS,
     *platform.OPERATIONS,
 )

@@ -11,6 +11,7 @@ from pave.engine.approving import answer, approval_of, refusal_to_answer
 from pave.engine.context import Context
 from pave.engine.operations import Operation
 from pave.ports import Approval, ApprovalState
+from pave.request.roles import Verb
 
 
 class ApprovalView(BaseModel):
@@ -114,6 +115,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_list,
         scopes=("catalog:read",),
         read_only=True,
+        verb=Verb.READ,
     ),
     Operation(
         name="approval.show",
@@ -125,6 +127,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_show,
         scopes=("catalog:read",),
         read_only=True,
+        verb=Verb.READ,
     ),
     Operation(
         name="approval.approve",
@@ -135,6 +138,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         output=ApprovalView,
         handler=_approve,
         scopes=("component:write",),
+        verb=Verb.APPROVE,
     ),
     Operation(
         name="approval.refuse",
@@ -145,5 +149,6 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         output=ApprovalView,
         handler=_refuse,
         scopes=("component:write",),
+        verb=Verb.APPROVE,
     ),
 )

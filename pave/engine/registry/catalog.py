@@ -13,6 +13,7 @@ from pave.model.catalog import Entry, Origin, Query
 from pave.model.diagnostics import Unknown, error
 from pave.model.names import Ref
 from pave.observe.demand import SEARCH
+from pave.request.roles import Verb
 
 
 class Search(BaseModel):
@@ -156,7 +157,7 @@ def _dependents(context: Context, given: OneEntity) -> Dependents:
     )
 
 
-_READ: dict[str, Any] = {"scopes": ("catalog:read",), "read_only": True}
+_READ: dict[str, Any] = {"scopes": ("catalog:read",), "read_only": True, "verb": Verb.READ}
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     Operation(

@@ -16,8 +16,8 @@ from pave.engine.world import World
 from pave.model.diagnostics import Conflict, Forbidden, Refused, error
 from pave.plan.wanted import owner_of
 from pave.ports import PLATFORM_REPOSITORY, ChangeRequest
-from pave.request.access import standing
 from pave.request.intent import MergeChange
+from pave.request.roles import Verb
 
 _CHANGE = Field(description="repository/number, such as orders/3.")
 
@@ -242,7 +242,7 @@ def _comment(context: Context, given: Said) -> ChangeView:
 def _may(context: Context, change: ChangeRequest) -> None:
     """Raise `Forbidden` unless it is one's own, or one's team's."""
     snapshot = context.world.snapshots.current()
-    who = standing(context.call.actor, snapshot.entities)
+    who = snapshot.people.standing(context.call.actor)
     owner = owner_of(snapshot, change.repository)
     if not (who.is_platform or change.author == who.actor or owner in who.teams):
         raise Forbidden(
@@ -254,7 +254,7 @@ def _may(context: Context, change: ChangeRequest) -> None:
         )
 
 
-_READ: dict[str, Any] = {"scopes": ("change:read",), "read_only": True}
+_READ: dict[str, Any] = {"scopes": ("change:read",), "read_only": True, "verb": Verb.READ}
 _WRITE: dict[str, Any] = {"scopes": ("change:write",)}
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
@@ -279,6 +279,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_merge,
         starts_run=True,
         examples=("pave change merge orders/3", "pave change merge orders/3 --when-ready"),
+        verb=Verb.CHANGE,
+        about="change:{change}",
         **_WRITE,
     ),
     Operation(
@@ -290,6 +292,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         output=RunView,
         handler=_check,
         starts_run=True,
+        verb=Verb.PROPOSE,
+        about="change:{change}",
         **_WRITE,
     ),
     Operation(
@@ -300,6 +304,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         input=OneChange,
         output=ChangeView,
         handler=_close,
+        verb=Verb.PROPOSE,
+        about="change:{change}",
         **_WRITE,
     ),
     Operation(
@@ -311,6 +317,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         output=ChangeView,
         handler=_comment,
         idempotent=False,
+        verb=Verb.COMMENT,
         **_WRITE,
     ),
     Operation(

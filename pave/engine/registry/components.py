@@ -12,6 +12,7 @@ from pave.engine.operations import Nothing, Operation
 from pave.engine.views import RunView
 from pave.model.names import suggest_name
 from pave.request.intent import CreateComponent, ImportComponent
+from pave.request.roles import Verb
 
 
 class NewComponent(BaseModel):
@@ -92,6 +93,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         scopes=("component:write",),
         starts_run=True,
         examples=("pave new orders --template python-service",),
+        verb=Verb.CREATE,
     ),
     Operation(
         name="component.import",
@@ -104,6 +106,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         scopes=("component:write",),
         starts_run=True,
         examples=("pave import ../guestbook", "pave import https://git.example.com/team/shop.git --name shop"),
+        verb=Verb.CREATE,
     ),
     Operation(
         name="template.list",
@@ -115,5 +118,6 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_templates,
         scopes=("catalog:read",),
         read_only=True,
+        verb=Verb.READ,
     ),
 )

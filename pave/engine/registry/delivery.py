@@ -15,6 +15,7 @@ from pave.engine.registry.changes import CheckView
 from pave.engine.where import where
 from pave.model.diagnostics import Unknown, error
 from pave.ports import Delivery
+from pave.request.roles import Verb
 
 
 class OneCommit(BaseModel):
@@ -197,7 +198,7 @@ def _unknown(digest: str) -> Unknown:
     )
 
 
-_READ: dict[str, Any] = {"scopes": ("stack:read",), "read_only": True}
+_READ: dict[str, Any] = {"scopes": ("stack:read",), "read_only": True, "verb": Verb.READ}
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     Operation(

@@ -17,6 +17,7 @@ from pave.model.snapshot import Snapshot
 from pave.observe.delivery import Period, dora
 from pave.plan.wanted import owner_of
 from pave.ports import Delivery
+from pave.request.roles import Verb
 
 _MOST_RECORDS = 20_000
 _NOBODYS = "nobody's"
@@ -116,5 +117,6 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         scopes=("stack:read",),
         read_only=True,
         examples=("pave dora", "pave dora --by team --since 90d"),
+        verb=Verb.READ,
     ),
 )

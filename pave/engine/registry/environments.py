@@ -12,6 +12,7 @@ from pave.engine.views import EnvironmentView, RunView
 from pave.model.diagnostics import Refused, error
 from pave.model.duration import duration, in_words, instant
 from pave.request.intent import CreateEnvironment, DeleteEnvironment, ExtendEnvironment
+from pave.request.roles import Verb
 
 
 class NewEnvironment(BaseModel):
@@ -84,6 +85,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         starts_run=True,
         dry_run=True,
         examples=("pave env create dana-try --from dev --components orders",),
+        verb=Verb.CREATE,
     ),
     Operation(
         name="environment.list",
@@ -95,6 +97,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_list,
         scopes=("stack:read",),
         read_only=True,
+        verb=Verb.READ,
     ),
     Operation(
         name="environment.extend",
@@ -108,6 +111,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         starts_run=True,
         dry_run=True,
         examples=("pave env extend preview-orders-3 --by 2d",),
+        verb=Verb.CHANGE,
+        about="environment:{name}",
     ),
     Operation(
         name="environment.delete",
@@ -121,5 +126,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         starts_run=True,
         destructive=True,
         dry_run=True,
+        verb=Verb.DELETE,
+        about="environment:{name}",
     ),
 )

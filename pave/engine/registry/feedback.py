@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from pave.engine.context import Context
 from pave.engine.operations import Nothing, Operation
 from pave.engine.usage import OPT_OUT, name_of
-from pave.model.diagnostics import Forbidden, Refused, error
+from pave.model.diagnostics import Refused, error
 from pave.model.schema import nearest
 from pave.ports import Voice
-from pave.request.access import PLATFORM, standing
+from pave.request.access import standing
+from pave.request.roles import Verb
 
 QUESTIONS: dict[str, str] = {
     "soon": "I had what I needed without waiting for anybody.",
@@ -125,9 +126,6 @@ def _list(context: Context, given: VoiceFilter) -> VoiceList:
 
 def _reply(context: Context, given: Reply) -> VoiceView:
     world, call = context.world, context.call
-    if not _looks_after_it(context):
-        remedy = f"Ask a member of {PLATFORM.short}."
-        raise Forbidden(error(f"{call.actor.short} may not answer feedback", remedy=remedy))
     voice = world.feedback.reply(given.feedback, call.actor, given.text, given.state, world.clock.now())
     told = {"to": str(voice.author), "state": voice.state}
     world.events.emit("feedback.answered", f"feedback/{voice.id}", actor=str(call.actor), **told)
@@ -172,6 +170,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         input=Said,
         output=VoiceView,
         handler=_say,
+        verb=Verb.ASK,
         examples=('pave feedback say "a Kafka topic, please" --kind need',),
         **_WRITE,
     ),
@@ -185,6 +184,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_list,
         scopes=("catalog:read",),
         read_only=True,
+        verb=Verb.READ,
     ),
     Operation(
         name="feedback.reply",
@@ -194,6 +194,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         input=Reply,
         output=VoiceView,
         handler=_reply,
+        verb=Verb.ADMINISTER,
         **_WRITE,
     ),
     Operation(
@@ -206,6 +207,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_survey,
         scopes=("catalog:read",),
         read_only=True,
+        verb=Verb.READ,
     ),
     Operation(
         name="survey.answer",
@@ -215,6 +217,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         input=Answers,
         output=SurveyView,
         handler=_answer,
+        verb=Verb.ASK,
         examples=("pave survey answer --answers soon=5 --answers clear=4",),
         **_WRITE,
     ),

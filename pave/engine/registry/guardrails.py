@@ -21,6 +21,7 @@ from pave.model.guardrail import Example
 from pave.model.guardrail_file import read_guardrail
 from pave.model.schema import nearest
 from pave.request.access import SYSTEM
+from pave.request.roles import Verb
 from pave.verdict.examples import outcome_of, run_examples, subject_of
 from pave.verdict.guardrail import Compiled, compile_all
 
@@ -313,7 +314,7 @@ def _waiver_list(context: Context, _: Nothing) -> WaiverList:
     return WaiverList(waivers=_waivers(context))
 
 
-_READ: dict[str, Any] = {"scopes": ("catalog:read",), "read_only": True}
+_READ: dict[str, Any] = {"scopes": ("catalog:read",), "read_only": True, "verb": Verb.READ}
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     Operation(

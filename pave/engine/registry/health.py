@@ -16,6 +16,7 @@ from pave.engine.insights import ended_runs
 from pave.engine.operations import Nothing, Operation
 from pave.engine.world import World
 from pave.observe.demand import flows
+from pave.request.roles import Verb
 
 _SLOW_ROUNDS = {"reconciler": 300.0, "housekeeper": 1200.0, "messenger": 120.0, "usage": 60.0}
 """Seconds without a round from which on something is wrong; the slowest of them is planned every ten minutes."""
@@ -170,5 +171,6 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_health,
         scopes=("stack:read",),
         read_only=True,
+        verb=Verb.READ,
     ),
 )

@@ -13,6 +13,7 @@ from pave.engine.insights import arrivals, ended_runs, rule_use, survey_means, w
 from pave.engine.operations import Operation
 from pave.engine.registry.dora import past
 from pave.observe.demand import flows
+from pave.request.roles import Verb
 
 _MOST_WISHES = 50
 _WEEKS = 8
@@ -169,7 +170,7 @@ def _use(row: dict[str, Any]) -> UseView:
     return UseView(**{**row, "seconds": row["seconds"] / count if count else 0.0})
 
 
-_READ: dict[str, Any] = {"scopes": ("stack:read",), "read_only": True, "input": Since}
+_READ: dict[str, Any] = {"scopes": ("stack:read",), "read_only": True, "input": Since, "verb": Verb.READ}
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     Operation(

@@ -10,7 +10,7 @@ from pave.engine.context import Context
 from pave.engine.operations import Nothing, Operation
 from pave.engine.registry import stacks
 from pave.engine.views import EnvironmentView, Overview
-from pave.request.access import standing
+from pave.request.roles import Verb
 
 
 class Who(BaseModel):
@@ -45,7 +45,7 @@ def overview(context: Context, _: Nothing | None = None) -> Overview:
 
 
 def _who(context: Context, _: Nothing) -> Who:
-    teams = standing(context.call.actor, context.world.snapshots.current().entities).teams
+    teams = context.world.snapshots.current().people.standing(context.call.actor).teams
     return Who(actor=str(context.call.actor), teams=sorted(map(str, teams)), scopes=sorted(context.call.scopes))
 
 
@@ -55,19 +55,21 @@ def _findings(context: Context, _: Nothing) -> FindingList:
     return FindingList(commit=snapshot.commit, findings=[one.as_data() for one in found])
 
 
-_READ: dict[str, Any] = {"read_only": True, "input": Nothing}
+_READ: dict[str, Any] = {"read_only": True, "input": Nothing, "verb": Verb.READ}
+
+OVERVIEW: Operation[Nothing, Overview] = Operation(
+    name="platform.overview",
+    summary="Environments, stacks and the newest runs",
+    rest="GET /overview",
+    cli="overview",
+    output=Overview,
+    handler=overview,
+    scopes=("stack:read",),
+    **_READ,
+)
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
-    Operation(
-        name="platform.overview",
-        summary="Environments, stacks and the newest runs",
-        rest="GET /overview",
-        cli="overview",
-        output=Overview,
-        handler=overview,
-        scopes=("stack:read",),
-        **_READ,
-    ),
+    OVERVIEW,
     Operation(
         name="platform.whoami",
         summary="Who you are to Pave, and what you may do",
@@ -76,7 +78,9 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         output=Who,
         handler=_who,
         scopes=(),
-        **_READ,
+        read_only=True,
+        input=Nothing,
+        verb=Verb.ASK,
     ),
     Operation(
         name="platform.findings",

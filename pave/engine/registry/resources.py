@@ -11,12 +11,11 @@ from pave.engine.context import Context
 from pave.engine.operations import Nothing, Operation
 from pave.engine.views import RunView
 from pave.model.conventions import variables_for
-from pave.model.diagnostics import Forbidden, Unknown, error
+from pave.model.diagnostics import Unknown, error
 from pave.model.names import Address
 from pave.model.placeholder import parse
-from pave.plan.wanted import owner_of
-from pave.request.access import standing
 from pave.request.intent import AddResource, AddResources, RemoveResource, RestoreResource
+from pave.request.roles import Verb
 
 
 class NewResource(BaseModel):
@@ -129,17 +128,6 @@ def _connect(context: Context, given: OneResource) -> Credentials:
     if record is None:
         there = ", ".join(str(one.address) for one in world.stacks.resources(address.stack)) or "none"
         raise Unknown(error(f"There is no resource {address}", remedy=f"In this stack there are: {there}."))
-    snapshot = world.snapshots.current()
-    who, owner = standing(actor, snapshot.entities), owner_of(snapshot, address.component)
-    if not (who.is_platform or (owner is not None and owner in who.teams)):
-        raise Forbidden(
-            error(
-                f"{actor.short} may not see how to reach {address}",
-                detail=f"That is for {owner.short if owner else 'its owner'}.",
-                remedy="Ask a member of that team.",
-                address=str(address),
-            )
-        )
     outputs = dict(world.engine.outputs(address.stack).get(address.resource, {}))
     world.events.emit("credentials.read", str(address), actor=str(actor), door=context.call.door)
     return Credentials(address=str(address), type=record.type, outputs=outputs, variables=_filled(record.type, outputs))
@@ -180,6 +168,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
             "pave add orders db --type postgres --env dev",
             "pave add orders reports --type s3 --env prod --dry-run",
         ),
+        verb=Verb.CHANGE,
+        about="{env}/{component}",
         **_WRITE,
     ),
     Operation(
@@ -189,6 +179,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         cli="add-several {component}",
         input=NewResources,
         handler=_add_several,
+        verb=Verb.CHANGE,
+        about="{env}/{component}",
         **_WRITE,
     ),
     Operation(
@@ -201,6 +193,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_connect,
         scopes=("secret:read",),
         examples=("pave connect dev/orders/db",),
+        verb=Verb.CONNECT,
+        about="{address}",
     ),
     Operation(
         name="resource.restore",
@@ -209,6 +203,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         cli="restore {address}",
         input=RestoredResource,
         handler=_restore,
+        verb=Verb.CHANGE,
+        about="{address}",
         **_WRITE,
     ),
     Operation(
@@ -221,6 +217,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_backups,
         scopes=("stack:read",),
         read_only=True,
+        verb=Verb.READ,
+        about="{address}",
     ),
     Operation(
         name="resource.remove",
@@ -230,6 +228,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         input=OneResource,
         handler=_remove,
         destructive=True,
+        verb=Verb.DELETE,
+        about="{address}",
         **_WRITE,
     ),
     Operation(
@@ -242,5 +242,6 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_trash,
         scopes=("stack:read",),
         read_only=True,
+        verb=Verb.READ,
     ),
 )

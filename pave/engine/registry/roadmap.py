@@ -11,6 +11,7 @@ from pave.engine.context import Context
 from pave.engine.operations import Nothing, Operation
 from pave.model.roadmap import STATES
 from pave.ports import Commit
+from pave.request.roles import Verb
 
 _OF_THE_PLATFORM = ("modules", "templates", "guardrails", "environments", "scorecards", "roadmap")
 """Folders whose changes concern everybody; deployments and components are their owners' own affair."""
@@ -102,7 +103,7 @@ def _changelog(context: Context, given: Newest) -> Changelog:
     )
 
 
-_READ: dict[str, Any] = {"scopes": ("catalog:read",), "read_only": True}
+_READ: dict[str, Any] = {"scopes": ("catalog:read",), "read_only": True, "verb": Verb.READ}
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     Operation(

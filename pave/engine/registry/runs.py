@@ -12,6 +12,7 @@ from pave.engine.context import Context
 from pave.engine.operations import Operation
 from pave.engine.views import RunView
 from pave.model.diagnostics import Conflict, error
+from pave.request.roles import Verb
 
 _POLL_SECONDS = 0.05
 
@@ -116,6 +117,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_list,
         scopes=("run:read",),
         read_only=True,
+        verb=Verb.READ,
     ),
     Operation(
         name="run.log",
@@ -127,6 +129,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_log,
         scopes=("run:read",),
         read_only=True,
+        verb=Verb.READ,
     ),
     Operation(
         name="run.retry",
@@ -139,6 +142,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         scopes=("run:write",),
         starts_run=True,
         examples=("pave retry run_01m85c4tta3038swtn", "pave retry run_01m85c4tta3038swtn --step tests"),
+        verb=Verb.CHANGE,
+        about="run:{run}",
     ),
     Operation(
         name="run.show",
@@ -150,6 +155,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_show,
         scopes=("run:read",),
         read_only=True,
+        verb=Verb.READ,
     ),
     Operation(
         name="run.cancel",
@@ -160,5 +166,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         output=RunView,
         handler=_cancel,
         scopes=("run:write",),
+        verb=Verb.CHANGE,
+        about="run:{run}",
     ),
 )

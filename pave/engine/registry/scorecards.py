@@ -17,6 +17,7 @@ from pave.model.scorecard import Scorecard
 from pave.observe.badge import badge
 from pave.observe.scorecard import Score, spread, standing
 from pave.ports import Scored
+from pave.request.roles import Verb
 
 _TREND = timedelta(days=90)
 
@@ -262,7 +263,7 @@ def _trend(kept: Iterable[Scored]) -> list[tuple[date, str, int]]:
     return found
 
 
-_READ: dict[str, Any] = {"scopes": ("catalog:read",), "read_only": True}
+_READ: dict[str, Any] = {"scopes": ("catalog:read",), "read_only": True, "verb": Verb.READ}
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     Operation(

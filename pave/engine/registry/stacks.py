@@ -16,6 +16,7 @@ from pave.model.names import Address
 from pave.observe.health import Health, Status, worst
 from pave.ports import StackRecord
 from pave.request.intent import Converge, Deploy, Promote, ReleasePin, RemoveStack, Rollback, RollbackAll, Sleep, Wake
+from pave.request.roles import Verb
 
 _STACK = Field(description="environment/component, such as dev/orders.")
 
@@ -213,7 +214,7 @@ def _history(context: Context, given: OneStack) -> History:
 
 
 _WRITE: dict[str, Any] = {"scopes": ("stack:write",), "output": RunView, "starts_run": True}
-_READ: dict[str, Any] = {"scopes": ("stack:read",), "read_only": True}
+_READ: dict[str, Any] = {"scopes": ("stack:read",), "read_only": True, "verb": Verb.READ}
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     Operation(
@@ -234,6 +235,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         input=DeployStack,
         handler=_deploy,
         examples=("pave deploy dev/orders", "pave deploy dev/orders --revision 4b825dc"),
+        verb=Verb.DEPLOY,
+        about="{stack}",
         **_WRITE,
     ),
     Operation(
@@ -245,6 +248,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_promote,
         dry_run=True,
         examples=("pave promote staging/orders", "pave promote prod/orders --dry-run"),
+        verb=Verb.DEPLOY,
+        about="{stack}",
         **_WRITE,
     ),
     Operation(
@@ -256,6 +261,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_rollback_all,
         dry_run=True,
         examples=("pave rollback-all --stacks dev/orders --stacks dev/payments",),
+        verb=Verb.DEPLOY,
+        about="{stacks}",
         **_WRITE,
     ),
     Operation(
@@ -266,6 +273,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         input=OneStack,
         handler=_sleep,
         dry_run=True,
+        verb=Verb.DEPLOY,
+        about="{stack}",
         **_WRITE,
     ),
     Operation(
@@ -276,6 +285,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         input=OneStack,
         handler=_wake,
         dry_run=True,
+        verb=Verb.DEPLOY,
+        about="{stack}",
         **_WRITE,
     ),
     Operation(
@@ -287,6 +298,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_rollback,
         dry_run=True,
         examples=("pave rollback dev/orders", "pave rollback dev/orders --reason 'prices are wrong'"),
+        verb=Verb.DEPLOY,
+        about="{stack}",
         **_WRITE,
     ),
     Operation(
@@ -297,6 +310,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         input=OneStack,
         handler=_release,
         dry_run=True,
+        verb=Verb.DEPLOY,
+        about="{stack}",
         **_WRITE,
     ),
     Operation(
@@ -307,6 +322,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         input=OneStack,
         handler=_converge,
         dry_run=True,
+        verb=Verb.DEPLOY,
+        about="{stack}",
         **_WRITE,
     ),
     Operation(
@@ -317,6 +334,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         input=LogRequest,
         output=LogView,
         handler=_logs,
+        about="{stack}",
         **_READ,
     ),
     Operation(
@@ -327,6 +345,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         input=OneStack,
         output=History,
         handler=_history,
+        about="{stack}",
         **_READ,
     ),
     Operation(
@@ -339,6 +358,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         destructive=True,
         dry_run=True,
         examples=("pave remove dev/orders --dry-run",),
+        verb=Verb.DELETE,
+        about="{stack}",
         **_WRITE,
     ),
     Operation(
@@ -350,6 +371,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         output=StackView,
         handler=_show,
         examples=("pave status dev/orders",),
+        about="{stack}",
         **_READ,
     ),
 )
