@@ -22,7 +22,7 @@ from pave.request.intent import Deploy
 pytestmark = pytest.mark.timeout(300)
 
 WHOLE = os.environ.get("PAVE_WALK") == "all"
-SECONDS = 15
+SECONDS = 20
 BUILD_SECONDS = 30
 TEST = "tests/test_fault.py"
 
@@ -260,6 +260,7 @@ def points() -> list[str]:
     return found if WHOLE else [one for one in found if one.endswith(":done")]
 
 
+@pytest.mark.timeout(1200 if WHOLE else 300)
 def test_a_push_whose_server_is_killed_in_each_stage_is_deployed_once(visitor: Visitor, there: Platform) -> None:
     before = {one["id"] for one in there.get("/runs", limit=500)["runs"]}
     first, *others = points()
