@@ -263,7 +263,10 @@ def _stack(view: StackView) -> RenderableType:
         table = grid("resource", "type", "module", "state")
         for one in view.resources:
             module = f"{one.module} {one.version}".strip()
-            table.add_row(one.address, one.type, module, status(one.status, one.reason or mark(one.status).word))
+            state = status(one.status, one.reason or mark(one.status).word)
+            if one.until:
+                state.append(f"  until {one.until[:16].replace('T', ' ')}", "dim")
+            table.add_row(one.address, one.type, module, state)
         parts.append(table)
     if view.error:
         parts.append(Text.assemble(("■ ", "red"), str(view.error.get("summary"))))

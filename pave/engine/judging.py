@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -72,8 +72,9 @@ def judge(work: Work) -> dict[str, Any]:
         _check_fresh(plans, found.snapshot)
         asking = Asking.of(run.request, str(approval.decided_by))
         judged = verdict_on(world, found, plans, asking, stages=stages, noted=noted)
-    world.judgements.keep(Judgement(run.id, "plan", judged.verdict.as_data(), now, _kept(judged.subjects)))
-    work.run = world.runs.note(run, verdict=judged.verdict.as_data())
+    said = {**judged.verdict.as_data(), "plans": {str(one.stack): one.digest for one in plans}}
+    world.judgements.keep(Judgement(run.id, "plan", said, now, _kept(judged.subjects)))
+    work.run = world.runs.note(run, verdict=said)
     trials = _trials(work, found)
     _decide(work, judged.verdict, approval, checked=checked)
     told = {"approved_by": str(approval.decided_by)} if approval else {}
@@ -225,8 +226,29 @@ def verdict_on(
         environment = found.environment(name) or (noted or {}).get(name) or Environment(name, "production", PLATFORM)
         before, after = (each.environments.get(name) for each in (found.base, found.snapshot))
         moved = after is not None and before != after
-        subjects += subjects_of(one, facts.around(one, environment, whole), moved=moved)
+        around = replace(facts.around(one, environment, whole), new=before is None)
+        subjects += subjects_of(one, around, moved=moved, extended=_extended(found, one.stack))
+    subjects += _of_environments(found, facts, {one.stack.environment for one in plans})
     return Judged(give_verdict(subjects, rules_of(found.snapshot), stages, facts.now), tuple(subjects))
+
+
+def _of_environments(found: Candidate, facts: Facts, planned: Collection[str]) -> Iterator[Subject]:
+    """What there is to judge of environments themselves: each that is new, and each that moved with nothing in it."""
+    for name, environment in sorted(found.snapshot.environments.items()):
+        before = found.base.environments.get(name)
+        if environment == before or environment.is_pattern or (before is not None and name in planned):
+            continue
+        nothing = Plan(Address(name, ""), (), "", 0, found.snapshot.guardrails_digest, "")
+        around = replace(facts.around(nothing, environment, whole_of([])), new=before is None)
+        yield from subjects_of(nothing, around, moved=True)
+
+
+def _extended(found: Candidate, stack: Address) -> Collection[str]:
+    """The resources of a stack that get another end, or lose it."""
+    before, after = (
+        dict(there.ends) if (there := each.deployments.get(stack)) else {} for each in (found.base, found.snapshot)
+    )
+    return {name for name in {*before, *after} if before.get(name) != after.get(name)}
 
 
 def at_the_door(world: World, request: Request, stack: Address, snapshot: Snapshot) -> Verdict:

@@ -18,6 +18,7 @@ from pave.ports import (
     Checker,
     Clock,
     Cloud,
+    Credentials,
     Deliveries,
     Engine,
     Events,
@@ -62,6 +63,7 @@ class World:
     builds: Builds
     evidence: Evidence
     approvals: Approvals
+    credentials: Credentials
     judgements: Judgements
     changes: Changes
     deliveries: Deliveries

@@ -23,6 +23,7 @@ from pave.request.intent import (
     DeleteEnvironment,
     Deploy,
     ExtendEnvironment,
+    ExtendResource,
     ImportComponent,
     Intent,
     MergeChange,
@@ -34,7 +35,9 @@ from pave.request.intent import (
     Rollback,
     RollbackAll,
     Sleep,
+    SleepEnvironment,
     Wake,
+    WakeEnvironment,
 )
 
 PLATFORM = Ref("group", "default", "platform")
@@ -79,6 +82,13 @@ def standing(actor: Ref, entities: Mapping[Ref, Entity]) -> Standing:
     return Standing(actor, frozenset(teams))
 
 
+_TO_ENVIRONMENTS: Mapping[type, str] = {
+    DeleteEnvironment: "delete",
+    ExtendEnvironment: "extend",
+    SleepEnvironment: "put to sleep",
+    WakeEnvironment: "wake",
+}
+
 Owner = Callable[[str], Ref | None]
 """Tells the owner of a component."""
 
@@ -95,14 +105,14 @@ def refusal(
             return _unless(bool(wanted & who.teams), who, f"make {intent.name} for a team you are not in", who.teams)
         case CreateEnvironment():
             return _unless(bool(who.teams), who, f"make the environment {intent.name}", who.teams)
-        case DeleteEnvironment() | ExtendEnvironment():
+        case DeleteEnvironment() | ExtendEnvironment() | SleepEnvironment() | WakeEnvironment():
             environment = environments.get(intent.name)
             owners = {environment.owner} if environment else set()
-            word = "delete" if isinstance(intent, DeleteEnvironment) else "extend"
+            word = _TO_ENVIRONMENTS[type(intent)]
             return _unless(bool(owners & who.teams), who, f"{word} the environment {intent.name}", owners)
         case AddResources():
             return _owned(who, intent.resources[0].address.component, owner_of)
-        case AddResource() | RemoveResource() | RestoreResource():
+        case AddResource() | RemoveResource() | RestoreResource() | ExtendResource():
             return _owned(who, intent.address.component, owner_of)
         case RollbackAll():
             found = (_owned(who, one.stack.component, owner_of) for one in intent.stacks)

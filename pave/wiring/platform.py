@@ -136,6 +136,7 @@ class Platform:
             builds=PostgresBuilds(self.records),
             evidence=PostgresEvidence(self.records),
             approvals=PostgresApprovals(self.records),
+            credentials=self.credentials,
             judgements=PostgresJudgements(self.records),
             changes=PostgresChanges(self.records),
             deliveries=PostgresDeliveries(self.records),

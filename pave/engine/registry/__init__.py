@@ -18,6 +18,8 @@ from pave.engine.registry import (
     resources,
     runs,
     stacks,
+    teams,
+    tokens,
 )
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
@@ -32,5 +34,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *catalog.OPERATIONS,
     *guardrails.OPERATIONS,
     *approvals.OPERATIONS,
+    *teams.OPERATIONS,
+    *tokens.OPERATIONS,
     *platform.OPERATIONS,
 )
