@@ -72,9 +72,8 @@ def judge(work: Work) -> dict[str, Any]:
         _check_fresh(plans, found.snapshot)
         asking = Asking.of(run.request, str(approval.decided_by))
         judged = verdict_on(world, found, plans, asking, stages=stages, noted=noted)
-    said = {**judged.verdict.as_data(), "plans": {str(one.stack): one.digest for one in plans}}
-    world.judgements.keep(Judgement(run.id, "plan", said, now, _kept(judged.subjects)))
-    work.run = world.runs.note(run, verdict=said)
+    world.judgements.keep(Judgement(run.id, "plan", judged.verdict.as_data(), now, _kept(judged.subjects)))
+    work.run = world.runs.note(run, verdict=judged.verdict.as_data())
     trials = _trials(work, found)
     _decide(work, judged.verdict, approval, checked=checked)
     told = {"approved_by": str(approval.decided_by)} if approval else {}
@@ -229,7 +228,8 @@ def verdict_on(
         around = replace(facts.around(one, environment, whole), new=before is None)
         subjects += subjects_of(one, around, moved=moved, extended=_extended(found, one.stack))
     subjects += _of_environments(found, facts, {one.stack.environment for one in plans})
-    return Judged(give_verdict(subjects, rules_of(found.snapshot), stages, facts.now), tuple(subjects))
+    given = give_verdict(subjects, rules_of(found.snapshot), stages, facts.now)
+    return Judged(replace(given, plans={str(one.stack): one.digest for one in plans}), tuple(subjects))
 
 
 def _of_environments(found: Candidate, facts: Facts, planned: Collection[str]) -> Iterator[Subject]:
