@@ -22,6 +22,7 @@ from pave.model.names import Address, Ref
 from pave.model.windows import closed
 from pave.model.workload import SOURCE_IMAGE, Container, Workload
 from pave.plan.change import Action, Change, Plan
+from pave.verdict.bounds import unbounded
 from pave.verdict.guardrail import Subject
 
 FOREVER = 1_000_000.0
@@ -234,6 +235,8 @@ def _said(value: object, inputs: Mapping[str, Any]) -> str:
     if isinstance(value, str) and value.startswith("="):
         import cel  # noqa: PLC0415 — see verdict.guardrail
 
+        if unbounded(value):
+            return "unknown"
         try:
             found = _compiled(value[1:].strip()).execute(cel.Context(variables={"inputs": dict(inputs)}))
         except Exception:  # noqa: BLE001 — whatever is wrong with it, it is not known

