@@ -63,6 +63,9 @@ def show(data: Any, model: str, *, steps: bool = True) -> None:
         out.print(_stack(StackView.model_validate(data)))
     elif model == "Credentials":
         _credentials(out, data)
+    elif model == "TokenView":
+        out.print(facts({key: value for key, value in data.items() if key != "token"}))
+        out.print(Text(str(data["token"])), soft_wrap=True)
     elif model in _DELIVERY:
         from pave.cli import reviewing  # noqa: PLC0415 — it draws with what is here
 
