@@ -29,7 +29,7 @@ from pave.plan.wanted import owner_of
 from pave.ports import Approval, ApprovalState, Judgement
 from pave.request.access import PLATFORM, SYSTEM
 from pave.request.intent import CheckChange, Request
-from pave.verdict.finding import Outcome, Verdict
+from pave.verdict.finding import MOST_SHOWN, Outcome, Verdict
 from pave.verdict.guardrail import Subject, compile_all
 from pave.verdict.judge import Rules
 from pave.verdict.judge import judge as give_verdict
@@ -132,6 +132,7 @@ def _approval_for(work: Work, plans: Sequence[Plan], verdict: Verdict, now: date
     """The approval of exactly these plans: the one there is, or a new one that is asked for."""
     world, run = work.world, work.run
     digest = approval_digest(plans, verdict)
+    soft = [one for one in verdict.findings if one.level == "soft" and not one.waiver]
     approval, new = world.approvals.ask(
         Approval(
             id="",
@@ -140,7 +141,7 @@ def _approval_for(work: Work, plans: Sequence[Plan], verdict: Verdict, now: date
             digest=digest,
             requester=run.request.actor,
             approvers=approvers_of(verdict, plans, work.world.snapshots.current()),
-            findings=tuple(one.as_data() for one in verdict.findings if one.level == "soft" and not one.waiver),
+            findings=tuple(one.as_data() for one in soft[:MOST_SHOWN]),
             asked_at=now,
             expires_at=now + PATIENCE,
         )
