@@ -76,6 +76,17 @@ may read {door} only.
 ```yaml
 {shape}```
 
+## What ends, and what there may be of it
+
+`pave add orders trial --type redis --for 3d` and `pave env create try --for 2d` have an end, which stands in Git. A day
+before, its owner is told (`resource.ends`, `environment.ends`), with the command that gives more time:
+`pave extend dev/orders/trial --by 3d`, `pave env extend try --by 3d`. That is judged like any change; `temporary-ends`
+and `preview-ends` say how much there may be. What is over is removed by a change like any other: judged, and a commit
+in the platform's own name. `pave quota` shows how much each team has of what it may have; `pave env sleep try` stops
+all that runs in an environment, `pave env wake try` or the first request starts it again.
+
+What is denied says what would pass. Where that is a value, `pave fix RUN` asks for the same again with it.
+
 ## Exceptions
 
 An approval is for one run and exactly its plan: a member of the team that owns the rule, or of the one that owns what

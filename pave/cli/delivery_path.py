@@ -19,9 +19,9 @@ _VISITOR = ("-c", "user.name=A visitor", "-c", "user.email=visitor@example.inval
 _SECONDS = 90.0
 
 
-def git(tour: Tour, *arguments: str) -> str:
+def git(tour: Tour, *arguments: str, at: str = "orders") -> str:
     """The real git, as the visitor, with the token in its environment and nowhere else; what it said."""
-    folder = tour.folder / "orders"
+    folder = tour.folder / at
     header = f"Authorization: Bearer {tour.client.token}"
     environment = {
         "PATH": os.environ.get("PATH", subprocesses.PATH),
@@ -54,7 +54,7 @@ def commit(tour: Tour, message: str, *edits: tuple[str, str]) -> str:
     return git(tour, "rev-parse", "HEAD").strip()
 
 
-def _await(what: str, found: Callable[[], Any], seconds: float = _SECONDS) -> Any:
+def wait_until(what: str, found: Callable[[], Any], seconds: float = _SECONDS) -> Any:
     """Wait until `found` finds something. Raises `NotHeld`."""
     until = time.monotonic() + seconds
     while not (answer := found()):
@@ -80,7 +80,7 @@ def push(tour: Tour) -> str:
     said = git(tour, "push", "origin", "main")
     if "remote: Deploying" not in said:
         raise NotHeld(f"the push was not told what happens next: {said[-300:]}")
-    _await("the deployment", _at(tour, "dev/orders", made))
+    wait_until("the deployment", _at(tour, "dev/orders", made))
     if "wave" not in tour.visit(tour.urls["dev"]).text:
         raise NotHeld("the new version does not answer")
     return f"{made[:7]} is live on dev {time.monotonic() - began:.1f} s after git push"
@@ -106,7 +106,7 @@ def change_request(tour: Tour) -> str:
     commit(tour, "Greet with a bow", ('"greeting": "wave"', '"greeting": "bow"'))
     began = time.monotonic()
     git(tour, "push", "--quiet", "origin", "bow")
-    run = _await("the check of orders/1", _finished(tour, "orders/1"))
+    run = wait_until("the check of orders/1", _finished(tour, "orders/1"))
     url = next(iter(run["result"]["urls"].values()))
     if "bow" not in tour.visit(url).text or "first order" in tour.visit(f"{url}/items").text:
         raise NotHeld("the preview is not a world of its own")
@@ -127,12 +127,12 @@ def merge(tour: Tour) -> str:
     """Merged: live on dev with the digest that was checked, the preview gone."""
     tour.ask("POST", "/changes/orders/1/merge")
     head = tour.client.call("GET", "/changes/orders/1")["merged"]
-    _await("the deployment of the merge", _at(tour, "dev/orders", head))
+    wait_until("the deployment of the merge", _at(tour, "dev/orders", head))
 
     def gone() -> bool:
         return all(one["environment"] != "preview-orders-1" for one in tour.client.call("GET", "/stacks")["stacks"])
 
-    _await("the end of the preview", gone)
+    wait_until("the end of the preview", gone)
     git(tour, "checkout", "--quiet", "main")
     git(tour, "pull", "--quiet", "origin", "main")
     return f"{head[:7]} is live on dev, and the preview is gone"
@@ -169,8 +169,8 @@ def bad_release(tour: Tour) -> str:
         deliveries = tour.client.call("GET", "/deliveries", {"component": "orders", "env": "dev"})["deliveries"]
         return any(one["commit"] == broken and one["outcome"] == "rolled-back" for one in deliveries)
 
-    _await("the way back", rolled_back)
-    _await("the version before", _at(tour, "dev/orders", before))
+    wait_until("the way back", rolled_back)
+    wait_until("the version before", _at(tour, "dev/orders", before))
     tour.visit(tour.urls["dev"]).raise_for_status()
     return f"{broken[:7]} answered with errors only; {before[:7]} serves again, and Git says so"
 

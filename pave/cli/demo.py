@@ -62,7 +62,7 @@ class Timeline:
     def __rich__(self) -> Text:
         text = Text()
         for one in self.steps:
-            text.append_text(render.status("succeeded" if one["ok"] else "failed", f"{one['name']:<42}"))
+            text.append_text(render.status("succeeded" if one["ok"] else "failed", f"{one['name']:<46}"))
             text.append(f"{one['seconds']:7.2f} s  ", "dim")
             text.append(f"{one['detail']}\n")
         if self.current:
@@ -118,7 +118,7 @@ def _serve(data: Path, timeline: Timeline, *, once: bool) -> None:
 
 def _visit(data: Path, timeline: Timeline, said: Ready, once: bool) -> None:  # noqa: FBT001 — a thread's arguments
     """Walk all steps, then show the timeline; with `once` take all away and end the server."""
-    from pave.cli import delivery_path  # noqa: PLC0415 — real clients: heavy, and only here
+    from pave.cli import delivery_path, guardrail_path  # noqa: PLC0415 — real clients: heavy, and only here
     from pave.cli.golden_path import STEPS, TEARDOWN, Tour  # noqa: PLC0415
 
     out = render.console()
@@ -128,7 +128,7 @@ def _visit(data: Path, timeline: Timeline, said: Ready, once: bool) -> None:  # 
     try:
         with live:
             _tell(out, timeline)
-            for name, walk in (*STEPS, *delivery_path.STEPS, *((TEARDOWN,) if once else ())):
+            for name, walk in (*STEPS, *guardrail_path.STEPS, *delivery_path.STEPS, *((TEARDOWN,) if once else ())):
                 with timeline.step(name) as done:
                     done["detail"] = walk(tour)
                 _tell(out, timeline)

@@ -76,6 +76,9 @@ def show(data: Any, model: str, *, steps: bool = True) -> None:
         out.print(_stack(StackView.model_validate(data)))
     elif model == "Credentials":
         _credentials(out, data)
+    elif model == "TokenView":
+        out.print(facts({key: value for key, value in data.items() if key != "token"}))
+        out.print(Text(str(data["token"])), soft_wrap=True)
     elif model in _VIEWS:
         module, _, view = _VIEWS[model].partition(".")
         out.print(getattr(import_module(f"pave.cli.{module}"), view)(data))  # they draw with what is here
@@ -271,7 +274,10 @@ def _stack(view: StackView) -> RenderableType:
         table = grid("resource", "type", "module", "state")
         for one in view.resources:
             module = f"{one.module} {one.version}".strip()
-            table.add_row(one.address, one.type, module, status(one.status, one.reason or mark(one.status).word))
+            state = status(one.status, one.reason or mark(one.status).word)
+            if one.until:
+                state.append(f"  until {one.until[:16].replace('T', ' ')}", "dim")
+            table.add_row(one.address, one.type, module, state)
         parts.append(table)
     if view.error:
         parts.append(Text.assemble(("■ ", "red"), str(view.error.get("summary"))))

@@ -60,7 +60,8 @@ class Facts:
     def around(self, plan: Plan, environment: Environment, whole: Mapping[str, Any]) -> Around:
         """What is known around the plan of one stack; `whole` is how much all plans together change."""
         snapshot, component = self.snapshot, plan.stack.component
-        owner = owner_of(snapshot, component) or owner_of(self.base, component)
+        # An environment with nothing in it is its owner's.
+        owner = owner_of(snapshot, component) or owner_of(self.base, component) if component else environment.owner
         deployment = snapshot.deployments.get(plan.stack)
         return Around(
             environment=environment,

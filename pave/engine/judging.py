@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,7 +30,7 @@ from pave.plan.wanted import owner_of
 from pave.ports import Approval, ApprovalState, Judgement
 from pave.request.access import PLATFORM, SYSTEM
 from pave.request.intent import CheckChange, Request
-from pave.verdict.finding import Outcome, Verdict
+from pave.verdict.finding import MOST_SHOWN, Outcome, Verdict
 from pave.verdict.guardrail import Subject, compile_all
 from pave.verdict.judge import Rules
 from pave.verdict.judge import judge as give_verdict
@@ -135,6 +135,7 @@ def _approval_for(work: Work, plans: Sequence[Plan], verdict: Verdict, now: date
     """The approval of exactly these plans: the one there is, or a new one that is asked for."""
     world, run = work.world, work.run
     digest = approval_digest(plans, verdict)
+    soft = [one for one in verdict.findings if one.level == "soft" and not one.waiver]
     approval, new = world.approvals.ask(
         Approval(
             id="",
@@ -143,7 +144,7 @@ def _approval_for(work: Work, plans: Sequence[Plan], verdict: Verdict, now: date
             digest=digest,
             requester=run.request.actor,
             approvers=approvers_of(verdict, plans, work.world.snapshots.current()),
-            findings=tuple(one.as_data() for one in verdict.findings if one.level == "soft" and not one.waiver),
+            findings=tuple(one.as_data() for one in soft[:MOST_SHOWN]),
             asked_at=now,
             expires_at=now + PATIENCE,
         )
@@ -228,10 +229,32 @@ def verdict_on(
         environment = found.environment(name) or (noted or {}).get(name) or Environment(name, "production", PLATFORM)
         before, after = (each.environments.get(name) for each in (found.base, found.snapshot))
         moved = after is not None and before != after
-        subjects += subjects_of(one, facts.around(one, environment, whole), moved=moved)
+        around = replace(facts.around(one, environment, whole), new=before is None)
+        subjects += subjects_of(one, around, moved=moved, extended=_extended(found, one.stack))
+    subjects += _of_environments(found, facts, {one.stack.environment for one in plans})
     resources = {one.stack: one.resources for one in plans}
     more = policy_findings(world, found.snapshot, subjects, stages, resources)
-    return Judged(give_verdict(subjects, rules_of(found.snapshot), stages, facts.now, more), tuple(subjects))
+    given = give_verdict(subjects, rules_of(found.snapshot), stages, facts.now, more)
+    return Judged(replace(given, plans={str(one.stack): one.digest for one in plans}), tuple(subjects))
+
+
+def _of_environments(found: Candidate, facts: Facts, planned: Collection[str]) -> Iterator[Subject]:
+    """What there is to judge of environments themselves: each that is new, and each that moved with nothing in it."""
+    for name, environment in sorted(found.snapshot.environments.items()):
+        before = found.base.environments.get(name)
+        if environment == before or environment.is_pattern or (before is not None and name in planned):
+            continue
+        nothing = Plan(Address(name, ""), (), "", 0, found.snapshot.guardrails_digest, "")
+        around = replace(facts.around(nothing, environment, whole_of([])), new=before is None)
+        yield from subjects_of(nothing, around, moved=True)
+
+
+def _extended(found: Candidate, stack: Address) -> Collection[str]:
+    """The resources of a stack that get another end, or lose it."""
+    before, after = (
+        dict(there.ends) if (there := each.deployments.get(stack)) else {} for each in (found.base, found.snapshot)
+    )
+    return {name for name in {*before, *after} if before.get(name) != after.get(name)}
 
 
 def at_the_door(world: World, request: Request, stack: Address, snapshot: Snapshot) -> Verdict:

@@ -87,7 +87,7 @@ def made_of(work: Work) -> Made:
         case CheckChange() if work.output("source"):
             return replace(_found(work), preview=changes.preview_of(work.world, snapshot, intent))
         case AddResource() | AddResources() | CreateEnvironment():
-            return Made(owner=_team_of(work, getattr(intent, "owner", "")))
+            return Made(owner=_team_of(work, getattr(intent, "owner", "")), asked_at=work.run.request.at)
         case Promote():
             return Made(promoted=promoted(work.world, snapshot, intent))
         case Rollback():

@@ -200,9 +200,9 @@ def close_preview(world: World, change: ChangeRequest, cause: str) -> None:
         remove(world, name, f"close/{change.id}/{cause}")
 
 
-def remove(world: World, environment: str, key: str) -> None:
-    """Ask for an environment to be removed, in the platform's own name."""
-    request = Request(SYSTEM, "engine", DeleteEnvironment(environment), world.clock.now(), key)
+def remove(world: World, environment: str, key: str, ended: str = "") -> None:
+    """Ask for an environment to be removed, in the platform's own name; one that `ended` only if it still does."""
+    request = Request(SYSTEM, "engine", DeleteEnvironment(environment, ended), world.clock.now(), key)
     try:
         submit(world, request)
     except Refused as refused:

@@ -38,6 +38,7 @@ from pave.request.intent import (
     DeleteEnvironment,
     Deploy,
     ExtendEnvironment,
+    ExtendResource,
     ImportComponent,
     Intent,
     MergeChange,
@@ -45,6 +46,8 @@ from pave.request.intent import (
     Request,
     RestoreResource,
     RollbackAll,
+    SleepEnvironment,
+    WakeEnvironment,
     kind_of,
     subject_of,
 )
@@ -237,16 +240,16 @@ def _component_of(intent: Intent) -> str:
     match intent:
         case CreateComponent() | ImportComponent() | CreateEnvironment() | DeleteEnvironment():
             return ""
+        case ExtendEnvironment() | SleepEnvironment() | WakeEnvironment():
+            return ""
         case AddResources():
             return intent.resources[0].address.component if intent.resources else ""
-        case AddResource() | RemoveResource() | RestoreResource():
+        case AddResource() | RemoveResource() | RestoreResource() | ExtendResource():
             return intent.address.component
         case CheckChange() | MergeChange():
             return intent.repository
         case RollbackAll():
             return intent.stacks[0].stack.component
-        case ExtendEnvironment():
-            return ""
         case _:
             return intent.stack.component
 

@@ -1,8 +1,8 @@
 """What is done without being asked, round by round.
 
-Pushes nobody saw the end of, promotions that are due, rollouts that stand still, environments whose time is over,
-stacks that nobody uses: each looks at how things are and asks for the difference through `submit`; asking again is
-harmless.
+Pushes nobody saw the end of, promotions that are due, rollouts that stand still, environments and resources whose time
+is over, stacks that nobody uses: each looks at how things are and asks for the difference through `submit`; asking
+again is harmless.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from pave.engine.reviews import remove
 from pave.engine.world import World
 from pave.model.diagnostics import Refused
 from pave.model.duration import idle_time, instant
-from pave.model.environment import Environment
-from pave.model.names import Address
+from pave.model.names import Address, Ref
 from pave.model.snapshot import Snapshot
+from pave.plan.wanted import owner_of
 from pave.ports import PLATFORM_REPOSITORY
-from pave.request.intent import Advance, Sleep
+from pave.request.access import PLATFORM
+from pave.request.intent import Advance, RemoveResource, Sleep
 
 _WARNING = timedelta(hours=24)
-"""How long before its end the owner of an environment is told."""
+"""How long before its end the owner of an environment or a resource is told."""
 _log = logging.getLogger(__name__)
 
 
@@ -33,7 +34,12 @@ def tend(world: World, snapshot: Snapshot, busy: Collection[str]) -> datetime | 
     """One round; when the next one is due at the latest, if something only waits for its time."""
     find_pushes(world)
     advance(world, snapshot, busy)
-    times = (promote_what_is_due(world, snapshot), reap(world, snapshot), put_to_sleep(world, snapshot, busy))
+    times = (
+        promote_what_is_due(world, snapshot),
+        reap(world, snapshot),
+        reap_resources(world, snapshot, busy),
+        put_to_sleep(world, snapshot, busy),
+    )
     return min((one for one in times if one is not None), default=None)
 
 
@@ -64,23 +70,38 @@ def reap(world: World, snapshot: Snapshot) -> datetime | None:
         until = instant(environment.until) if environment.until else None
         orphan = environment.kind == PREVIEW and not environment.is_pattern and name not in wanted
         if orphan or (until is not None and until <= now):
-            remove(world, name, f"reap/{name}/{environment.until}")
+            ended = environment.until if until is not None and until <= now else ""
+            remove(world, name, f"reap/{name}/{environment.until}", ended)
         elif until is not None:
             coming.append(until if until - now <= _WARNING else until - _WARNING)
             if until - now <= _WARNING:
-                _warn(world, environment)
+                remedy = f"pave env extend {name} --by 3d"
+                _warn(world, f"environment/{name}", "environment.ends", environment.until, environment.owner, remedy)
     return min(coming, default=None)
 
 
-def _warn(world: World, environment: Environment) -> None:
-    """Tell the owner once that an environment ends soon, and how it may go on."""
-    subject = f"environment/{environment.name}"
-    told = (one.data.get("until") for one in world.events.read(0, subject=subject) if one.type == "environment.ends")
-    if environment.until not in told:
-        remedy = f"pave env extend {environment.name} --by 3d"
-        world.events.emit(
-            "environment.ends", subject, until=environment.until, owner=str(environment.owner), remedy=remedy
-        )
+def reap_resources(world: World, snapshot: Snapshot, busy: Collection[str]) -> datetime | None:
+    """Remove resources whose time is over. What a person does not let go is asked for again the next day."""
+    now, coming = world.clock.now(), []
+    for stack, deployment in sorted(snapshot.deployments.items()):
+        for name, end in sorted(deployment.ends.items()):
+            address, until = stack.at(name), instant(end)
+            if until <= now:
+                if str(stack) not in busy:
+                    ask(world, RemoveResource(address, end), f"reap/{address}/{end}/{now:%Y-%m-%d}")
+                continue
+            coming.append(until if until - now <= _WARNING else until - _WARNING)
+            if until - now <= _WARNING:
+                owner = owner_of(snapshot, stack.component) or PLATFORM
+                _warn(world, str(address), "resource.ends", end, owner, f"pave extend {address} --by 3d")
+    return min(coming, default=None)
+
+
+def _warn(world: World, subject: str, type_: str, until: str, owner: Ref, remedy: str) -> None:
+    """Tell the owner once that something ends soon, and how it may go on."""
+    told = (one.data.get("until") for one in world.events.read(0, subject=subject) if one.type == type_)
+    if until not in told:
+        world.events.emit(type_, subject, until=until, owner=str(owner), remedy=remedy)
 
 
 def put_to_sleep(world: World, snapshot: Snapshot, busy: Collection[str]) -> datetime | None:

@@ -61,6 +61,7 @@ class ResourceView(BaseModel):
     status: str = Field("unknown", description="healthy, progressing, unknown, degraded or missing.")
     reason: str = Field("", description="Why it is not healthy, in one sentence.")
     outputs: dict[str, Any] = Field(default_factory=dict, description="Without the sensitive ones.")
+    until: str = Field("", description="When it ends and is removed; empty where it stays.")
 
 
 class StackView(BaseModel):
@@ -95,6 +96,7 @@ class EnvironmentView(BaseModel):
     title: str = ""
     kind: str = "development"
     owner: str = ""
+    until: str = Field("", description="When it ends and is taken away; empty where it stays.")
 
 
 class Overview(BaseModel):

@@ -19,6 +19,7 @@ from pave.ports import (
     Checker,
     Clock,
     Cloud,
+    Credentials,
     Deliveries,
     Engine,
     Events,
@@ -68,6 +69,7 @@ class World:
     builds: Builds
     evidence: Evidence
     approvals: Approvals
+    credentials: Credentials
     judgements: Judgements
     policies: PolicyEngine
     scores: Scores

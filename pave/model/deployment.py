@@ -23,7 +23,8 @@ class Deployment:
 
     A stack without a source has resources only: databases before there is a service. `pin` holds the
     reason for which automatic deployment waits. `rollout` is there while a version is on its way; a stack
-    that is `asleep` runs nothing until somebody asks it for something.
+    that is `asleep` runs nothing until somebody asks it for something. `ends` maps a resource that was asked for a
+    time to its end (ISO time); the others stay.
     """
 
     address: Address
@@ -34,6 +35,7 @@ class Deployment:
     workload: str = "score.yaml"
     resources: Mapping[str, Need] = field(default_factory=dict)
     inputs: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    ends: Mapping[str, str] = field(default_factory=dict)
     scale: int = 1
     pin: str | None = None
     rollout: Rollout | None = None

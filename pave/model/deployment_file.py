@@ -10,6 +10,9 @@ from typing import Any
 
 from pave.model import own_format
 from pave.model.deployment import Deployment, Rollout
+from pave.model.diagnostics import Refused
+from pave.model.document import Document, show
+from pave.model.duration import in_words, instant
 from pave.model.names import Address
 from pave.model.own_format import Inline
 from pave.model.workload import Need
@@ -34,6 +37,7 @@ def read_deployment(data: bytes, file: str) -> Deployment:
         workload=spec.get("workload", "score.yaml"),
         resources={name: _need(name, one) for name, one in resources.items() if "type" in one},
         inputs={name: one["inputs"] for name, one in resources.items() if one.get("inputs")},
+        ends={name: _end(document, name, one["until"]) for name, one in resources.items() if "until" in one},
         scale=spec.get("scale", 1),
         pin=spec.get("pin"),
         rollout=Rollout(spec["rollout"]["weight"], spec["rollout"].get("before", "")) if "rollout" in spec else None,
@@ -43,6 +47,15 @@ def read_deployment(data: bytes, file: str) -> Deployment:
 
 def _need(name: str, data: Mapping[str, Any]) -> Need:
     return Need(name, data["type"], data.get("class", "default"), data.get("id", ""), data.get("params", {}))
+
+
+def _end(document: Document, name: str, text: str) -> str:
+    """When a resource ends, as Pave writes times. Raises `Refused` with its place."""
+    at = ("spec", "resources", name, "until")
+    try:
+        return in_words(instant(text))
+    except Refused as refused:
+        raise own_format.place(refused, document.source(at), show(at)) from None
 
 
 def write_deployment(deployment: Deployment) -> bytes:
@@ -83,4 +96,6 @@ def _written(deployment: Deployment, name: str) -> Inline:
             data["params"] = dict(need.params)
     if inputs := deployment.inputs.get(name):
         data["inputs"] = dict(inputs)
+    if need is not None and name in deployment.ends:
+        data["until"] = deployment.ends[name]
     return data

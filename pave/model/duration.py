@@ -20,6 +20,14 @@ def duration(text: str) -> timedelta:
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
+def later(at: datetime, text: str) -> datetime:
+    """The time that is `text` (`3d`) after `at`. Raises `Refused`, also for one that no calendar has."""
+    try:
+        return at + duration(text)
+    except OverflowError:
+        raise Refused(error(f"{text!r} is longer than time goes on", remedy="Write it like 12h, 3d or 2w.")) from None
+
+
 def idle_time(text: str) -> timedelta:
     """What `after 30m idle` means. Raises `Refused`."""
     found = _IDLE.match(text.strip())

@@ -11,13 +11,13 @@ from dataclasses import replace
 
 from pave.model.deployment import Deployment
 from pave.model.deployment_file import path_of, write_deployment
-from pave.model.diagnostics import Refused, Source, error
+from pave.model.diagnostics import Refused, error
 from pave.model.entity_file import write_component, write_location
-from pave.model.environment import Environment
-from pave.model.environment_file import write_environment
 from pave.model.names import Address, Ref, check_name
 from pave.model.snapshot import Snapshot
 from pave.model.workload import Need
+from pave.plan.environments import OfEnvironment, of_environment
+from pave.plan.lifetimes import end_of, extend, unless_extended
 from pave.plan.versions import Version, version
 from pave.plan.wanted import (
     Desired,
@@ -25,7 +25,6 @@ from pave.plan.wanted import (
     component_path,
     deployment_of,
     environment_of,
-    environment_path,
     owner_of,
     unknown_type,
     written,
@@ -35,9 +34,7 @@ from pave.request.intent import (
     AddResources,
     Converge,
     CreateComponent,
-    CreateEnvironment,
-    DeleteEnvironment,
-    ExtendEnvironment,
+    ExtendResource,
     ImportComponent,
     Intent,
     RemoveResource,
@@ -50,6 +47,8 @@ def desired(intent: Intent, snapshot: Snapshot, made: Made) -> Desired:
     """The edits that grant `intent`. Raises `Refused` where it names what is not there."""
     if isinstance(intent, Version):
         return version(intent, snapshot, made)
+    if isinstance(intent, OfEnvironment):
+        return of_environment(intent, snapshot, made)
     match intent:
         case CreateComponent() | ImportComponent():
             return _component(intent, snapshot, made)
@@ -64,12 +63,8 @@ def desired(intent: Intent, snapshot: Snapshot, made: Made) -> Desired:
         case RemoveStack():
             deployment_of(snapshot, intent.stack)
             return Desired(f"Remove {intent.stack}", (intent.stack,), {path_of(intent.stack): None})
-        case CreateEnvironment():
-            return _create_environment(intent, snapshot, made)
-        case DeleteEnvironment():
-            return _delete_environment(intent, snapshot)
-        case ExtendEnvironment():
-            return _extend(intent, snapshot)
+        case ExtendResource():
+            return extend(intent, snapshot)
         case Converge():
             return Desired(f"Converge {intent.stack}", (intent.stack,))
 
@@ -99,27 +94,23 @@ def _component(intent: CreateComponent | ImportComponent, snapshot: Snapshot, ma
     return Desired(f"{how} {name} and deploy it to {stack.environment}", (stack,), edits)
 
 
-def _extend(intent: ExtendEnvironment, snapshot: Snapshot) -> Desired:
-    environment = snapshot.written.get(intent.name) or environment_of(snapshot, intent.name)
-    extended = write_environment(replace(environment, until=intent.until))
-    return Desired(f"Extend {intent.name} until {intent.until}", (), {environment_path(intent.name): extended})
-
-
 def _add(wanted: Sequence[AddResource], snapshot: Snapshot, made: Made) -> Desired:
     stack = wanted[0].address.stack
     if any(one.address.stack != stack for one in wanted):
         raise Refused(error("Resources of one change must be in one stack", remedy=f"Ask for those of {stack} alone."))
     environment = environment_of(snapshot, stack.environment)
     deployment = snapshot.deployments.get(stack) or Deployment(stack, Ref("component", "default", stack.component))
-    resources, inputs = dict(deployment.resources), dict(deployment.inputs)
+    resources, inputs, ends = dict(deployment.resources), dict(deployment.inputs), dict(deployment.ends)
     for one in wanted:
         name = check_name(one.address.resource, "a resource")
         if not any(binding.type == one.type for binding in environment.bindings):
             raise Refused(unknown_type(one.type, environment, str(one.address)))
         resources[name] = Need(name, one.type, one.klass or "default")
         inputs[name] = {**inputs.get(name, {}), **one.inputs}
+        if one.lifetime:
+            ends[name] = end_of(one.lifetime, made)
     names = ", ".join(f"{one.type} {one.address.resource}" for one in wanted)
-    added = written(f"Add {names} to {stack}", replace(deployment, resources=resources, inputs=inputs))
+    added = written(f"Add {names} to {stack}", replace(deployment, resources=resources, inputs=inputs, ends=ends))
     if owner_of(snapshot, stack.component) is not None or made.owner is None:
         return added
     registered = write_component(stack.component, owner=made.owner)
@@ -139,11 +130,15 @@ def _remove_resource(intent: RemoveResource, snapshot: Snapshot) -> Desired:
                 address=str(intent.address),
             )
         )
+    if intent.ended:
+        unless_extended(str(intent.address), intent.ended, deployment.ends.get(name, ""))
     resources = {key: need for key, need in deployment.resources.items() if key != name}
+    ends = {key: end for key, end in deployment.ends.items() if key != name}
     inputs = {key: values for key, values in deployment.inputs.items() if key != name}
+    title = f"Remove {intent.address}" + (f", which ended on {intent.ended[:10]}" if intent.ended else "")
     if not resources and not deployment.commit:
-        return Desired(f"Remove {intent.address}", (stack,), {path_of(stack): None})
-    return written(f"Remove {intent.address}", replace(deployment, resources=resources, inputs=inputs))
+        return Desired(title, (stack,), {path_of(stack): None})
+    return written(title, replace(deployment, resources=resources, inputs=inputs, ends=ends))
 
 
 def _restore(intent: RestoreResource, snapshot: Snapshot, made: Made) -> Desired:
@@ -154,40 +149,3 @@ def _restore(intent: RestoreResource, snapshot: Snapshot, made: Made) -> Desired
         return Desired(title, (stack,))
     resources = {**deployment.resources, name: Need(name, made.trashed_type)}
     return written(title, replace(deployment, resources=resources))
-
-
-def _create_environment(intent: CreateEnvironment, snapshot: Snapshot, made: Made) -> Desired:
-    name = check_name(intent.name, "an environment")
-    parent = environment_of(snapshot, intent.inherits)
-    there = snapshot.environments.get(name)
-    if there is not None and there.inherits != intent.inherits:
-        raise Refused(
-            error(
-                f"The environment {name} is there already and inherits from {there.inherits or 'nothing'}",
-                remedy="Choose another name, or edit its file in the platform repository.",
-                source=Source(environment_path(name)),
-            )
-        )
-    # What it does not say it inherits, also what is done about drift.
-    environment = Environment(name, parent.kind, made.owner or parent.owner, inherits=parent.name, drift="")
-    edits: dict[str, bytes | None] = {environment_path(name): write_environment(environment)}
-    stacks = []
-    for component in intent.components:
-        source = deployment_of(snapshot, Address(parent.name, component))
-        stack = Address(name, component)
-        edits[path_of(stack)] = write_deployment(replace(source, address=stack, pin=None))
-        stacks.append(stack)
-    with_ = f" with {', '.join(intent.components)}" if intent.components else ""
-    return Desired(f"Create the environment {name}{with_}", tuple(stacks), edits)
-
-
-def _delete_environment(intent: DeleteEnvironment, snapshot: Snapshot) -> Desired:
-    environment_of(snapshot, intent.name)
-    heirs = sorted(one.name for one in snapshot.environments.values() if one.inherits == intent.name)
-    if heirs:
-        raise Refused(
-            error(f"{', '.join(heirs)} inherit from {intent.name}", remedy=f"Delete {', '.join(heirs)} first.")
-        )
-    stacks = tuple(sorted(stack for stack in snapshot.deployments if stack.environment == intent.name))
-    paths = [environment_path(intent.name), *(path_of(stack) for stack in stacks)]
-    return Desired(f"Delete the environment {intent.name}", stacks, dict.fromkeys(paths))

@@ -158,12 +158,19 @@ def _rollback(wanted: Sequence[Rollback], snapshot: Snapshot, made: Made) -> Des
         reason = one.reason or f"Rolled back from {there.commit[:7]}"
         # What takes a failed rollback back brings the pin back, too, that held the version before.
         pin = (earlier.pin if one.to else None) if one.automatic else reason
-        back = replace(earlier, address=one.stack, pin=pin, rollout=None, asleep=False)
+        ends = _ends(there, earlier)
+        back = replace(earlier, address=one.stack, pin=pin, rollout=None, asleep=False, ends=ends)
         edits[path_of(one.stack)] = write_deployment(back)
     stacks = tuple(one.stack for one in wanted)
     names = ", ".join(f"{one} back to {made.earlier[one].commit[:7]}" for one in stacks)
     because = f"\n\n{wanted[0].reason}" if wanted[0].reason else ""
     return Desired(f"Roll {names}{because}", stacks, edits)
+
+
+def _ends(there: Deployment, earlier: Deployment) -> dict[str, str]:
+    """When the resources of an earlier version end: what is there now ends when it says now, extended or not."""
+    known = {name: (there if name in there.resources else earlier).ends.get(name) for name in earlier.resources}
+    return {name: end for name, end in known.items() if end}
 
 
 def _nothing_earlier(intent: Rollback, there: Deployment) -> Diagnostic:

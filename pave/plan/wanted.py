@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
@@ -30,7 +31,8 @@ class Made:
     """What the stages before made of the intent: a commit in a repository, its artifact, whose it is.
 
     `earlier` are the deployments that stacks go back to, `promoted` is the one that moves on, `decision` is about a
-    version on its way, `title` and `edits` are those of a branch of the platform repository.
+    version on its way, `title` and `edits` are those of a branch of the platform repository. `asked_at` is when it
+    was asked for, the beginning of a lifetime.
     """
 
     repository: str = ""
@@ -49,6 +51,7 @@ class Made:
     preview: Preview | None = None
     title: str = ""
     edits: Mapping[str, bytes | None] = field(default_factory=dict)
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True)

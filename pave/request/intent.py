@@ -53,12 +53,16 @@ class Promote:
 
 @dataclass(frozen=True)
 class AddResource:
-    """A resource for a stack beyond what its workload names, or with other inputs."""
+    """A resource for a stack beyond what its workload names, or with other inputs.
+
+    With a `lifetime` (`3d`) it ends that long after it was asked for.
+    """
 
     address: Address
     type: str
     klass: str = "default"
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    lifetime: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,21 @@ class AddResources:
 
 @dataclass(frozen=True)
 class RemoveResource:
-    """A resource that was added to a stack; what holds data can be restored for 7 days."""
+    """A resource that was added to a stack; what holds data can be restored for 7 days.
+
+    One that is removed because it `ended` (ISO time) stays where it has another end by then.
+    """
 
     address: Address
+    ended: str = ""
+
+
+@dataclass(frozen=True)
+class ExtendResource:
+    """Let a resource that ends live longer: until `until`, an ISO time."""
+
+    address: Address
+    until: str
 
 
 @dataclass(frozen=True)
@@ -92,19 +108,24 @@ class RemoveStack:
 
 @dataclass(frozen=True)
 class CreateEnvironment:
-    """An environment that inherits from another; `components` are brought along at what runs there now."""
+    """An environment that inherits from another; `components` are brought along at what runs there now.
+
+    It ends a `lifetime` (`3d`) after it was asked for; empty: that of the other one, if it has one.
+    """
 
     name: str
     inherits: str
     components: tuple[str, ...] = ()
     owner: str = ""
+    lifetime: str = ""
 
 
 @dataclass(frozen=True)
 class DeleteEnvironment:
-    """An environment with all its stacks."""
+    """An environment with all its stacks; one that `ended` (ISO time) stays where it has another end by then."""
 
     name: str
+    ended: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,6 +134,20 @@ class ExtendEnvironment:
 
     name: str
     until: str
+
+
+@dataclass(frozen=True)
+class SleepEnvironment:
+    """Run nothing of all stacks of an environment until somebody asks one of them for something."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class WakeEnvironment:
+    """Run all sleeping stacks of an environment again."""
+
+    name: str
 
 
 @dataclass(frozen=True)
@@ -202,11 +237,14 @@ Intent = (
     | AddResource
     | AddResources
     | RemoveResource
+    | ExtendResource
     | RestoreResource
     | RemoveStack
     | CreateEnvironment
     | DeleteEnvironment
     | ExtendEnvironment
+    | SleepEnvironment
+    | WakeEnvironment
     | Rollback
     | RollbackAll
     | ReleasePin
@@ -242,11 +280,14 @@ KINDS: Mapping[str, type[Any]] = {
     "resource.add": AddResource,
     "resources.add": AddResources,
     "resource.remove": RemoveResource,
+    "resource.extend": ExtendResource,
     "resource.restore": RestoreResource,
     "stack.remove": RemoveStack,
     "environment.create": CreateEnvironment,
     "environment.delete": DeleteEnvironment,
     "environment.extend": ExtendEnvironment,
+    "environment.sleep": SleepEnvironment,
+    "environment.wake": WakeEnvironment,
     "stack.rollback": Rollback,
     "stacks.rollback": RollbackAll,
     "stack.release": ReleasePin,
@@ -272,9 +313,9 @@ def subject_of(intent: Intent) -> str:
             return f"{intent.environment}/{intent.name}"
         case AddResources():
             return str(intent.resources[0].address.stack)
-        case AddResource() | RemoveResource() | RestoreResource():
+        case AddResource() | RemoveResource() | RestoreResource() | ExtendResource():
             return str(intent.address.stack)
-        case CreateEnvironment() | DeleteEnvironment() | ExtendEnvironment():
+        case CreateEnvironment() | DeleteEnvironment() | ExtendEnvironment() | SleepEnvironment() | WakeEnvironment():
             return intent.name
         case RollbackAll():
             return " ".join(sorted(str(one.stack) for one in intent.stacks))

@@ -5,6 +5,7 @@ What a merge to the platform's repository may touch, its paths decide, see `refu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pave.model.diagnostics import Diagnostic, error
@@ -22,6 +23,7 @@ from pave.request.intent import (
     DeleteEnvironment,
     Deploy,
     ExtendEnvironment,
+    ExtendResource,
     ImportComponent,
     Intent,
     MergeChange,
@@ -33,7 +35,9 @@ from pave.request.intent import (
     Rollback,
     RollbackAll,
     Sleep,
+    SleepEnvironment,
     Wake,
+    WakeEnvironment,
 )
 from pave.request.places import PLATFORM_REPOSITORY, Place, of_address, of_component, of_environment, to_make
 from pave.request.roles import Verb
@@ -47,6 +51,14 @@ class Need:
     place: Place
 
 
+_TO_ENVIRONMENTS: Mapping[type, Verb] = {
+    DeleteEnvironment: Verb.DELETE,
+    ExtendEnvironment: Verb.CHANGE,
+    SleepEnvironment: Verb.DEPLOY,
+    WakeEnvironment: Verb.DEPLOY,
+}
+
+
 def needs_of(intent: Intent, snapshot: Snapshot) -> tuple[Need, ...]:
     """Every right that an intent needs; none for what is not known, which nobody may ask for."""
     match intent:
@@ -56,12 +68,11 @@ def needs_of(intent: Intent, snapshot: Snapshot) -> tuple[Need, ...]:
         case CreateEnvironment():
             text = f"environment:{intent.name}"
             return (Need(Verb.CREATE, to_make(snapshot, text, intent.owner, intent.inherits)),)
-        case DeleteEnvironment() | ExtendEnvironment():
-            verb = Verb.DELETE if isinstance(intent, DeleteEnvironment) else Verb.CHANGE
-            return (Need(verb, of_environment(snapshot, intent.name)),)
+        case DeleteEnvironment() | ExtendEnvironment() | SleepEnvironment() | WakeEnvironment():
+            return (Need(_TO_ENVIRONMENTS[type(intent)], of_environment(snapshot, intent.name)),)
         case AddResources():
             return tuple(Need(Verb.CHANGE, of_address(snapshot, one.address)) for one in intent.resources)
-        case AddResource() | RestoreResource() | RemoveResource():
+        case AddResource() | RestoreResource() | ExtendResource() | RemoveResource():
             verb = Verb.DELETE if isinstance(intent, RemoveResource) else Verb.CHANGE
             return (Need(verb, of_address(snapshot, intent.address)),)
         case RollbackAll():

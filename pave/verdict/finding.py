@@ -57,11 +57,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer on one plan, by one guardrail set (`guardrails` is its digest). The heaviest findings come first."""
+    """The answer on `plans` (their digests by stack), by one guardrail set (`guardrails` is its digest).
+
+    The heaviest findings come first.
+    """
 
     outcome: Outcome
     findings: tuple[Finding, ...] = ()
     guardrails: str = ""
+    plans: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def passes(self) -> bool:
@@ -73,6 +77,7 @@ class Verdict:
         return {
             "outcome": self.outcome.value,
             "guardrails": self.guardrails,
+            "plans": dict(self.plans),
             "findings": [one.as_data() for one in self.findings[:MOST_SHOWN]],
             "total": len(self.findings),
         }

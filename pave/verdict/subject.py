@@ -23,6 +23,7 @@ from pave.model.windows import closed
 from pave.model.workload import SOURCE_IMAGE, Container, Workload
 from pave.plan.change import Action, Change, Plan
 from pave.request.places import DATA_CLASS
+from pave.verdict.bounds import unbounded
 from pave.verdict.guardrail import Subject
 
 FOREVER = 1_000_000.0
@@ -35,7 +36,7 @@ _SHORTEST_SECRET = 6
 EXAMPLE: Mapping[str, Any] = {
     "environment": {
         "name": "example", "kind": "development", "owner": "group:default/example", "inherits": "dev",
-        "provenance": "", "signature": "", "hours_left": FOREVER,
+        "provenance": "", "signature": "", "hours_left": FOREVER, "new": False,
     },
     "component": {
         "name": "service", "owner": "group:default/example", "artifact": "sha256:0", "commit": "0" * 40,
@@ -43,7 +44,7 @@ EXAMPLE: Mapping[str, Any] = {
     },
     "change": {
         "address": "example/service/thing", "name": "thing", "action": "create", "type": "thing",
-        "module": "local/thing", "module_version": "1.0.0", "stateful": False, "drifted": False,
+        "module": "local/thing", "module_version": "1.0.0", "stateful": False, "drifted": False, "hours_left": FOREVER,
     },
     "inputs": {},
     "module": {
@@ -96,16 +97,23 @@ class Around:
     workload: Workload | None = None
     entities: Mapping[Ref, Entity] | None = None
     approved_by: str = ""
+    new: bool = False
 
 
-def subjects_of(plan: Plan, known: Around, *, moved: bool = False) -> tuple[Subject, ...]:
+def subjects_of(
+    plan: Plan, known: Around, *, moved: bool = False, extended: Collection[str] = ()
+) -> tuple[Subject, ...]:
     """What there is to judge in a plan: each change that does something, with all that is known around it.
 
     Where the environment itself `moved` and nothing in the stack changes, the stack is looked at as a whole: another
-    end, budget or window is judged too.
+    end, budget or window is judged too. So are the resources that got another end, `extended`.
     """
     around = _around(plan.stack, known)
-    found = tuple(_subject(one, around, known) for one in plan.changes if one.action is not Action.NONE)
+    found = tuple(
+        _subject(one, around, known)
+        for one in plan.changes
+        if one.action is not Action.NONE or one.address.resource in extended
+    )
     if found or not moved:
         return found
     return (_subject(Change(plan.stack, Action.NONE, ""), around, known),)
@@ -134,6 +142,7 @@ def _around(stack: Address, known: Around) -> dict[str, Any]:
             "provenance": environment.deploy.provenance,
             "signature": environment.deploy.signature,
             "hours_left": (until - known.now) / timedelta(hours=1) if until else FOREVER,
+            "new": known.new,
         },
         "component": _component(stack, known),
         "evidence": dict(known.evidence),
@@ -180,19 +189,21 @@ def _annotation(chain: Collection[Entity | None], name: str) -> str:
 
 def _subject(change: Change, around: Mapping[str, Any], known: Around) -> Subject:
     is_workload = change.type == "workload" and known.workload is not None
+    end = known.deployment.ends.get(change.address.resource) if known.deployment else None
     return Subject(
         change.address,
         {
             **around,
             "change": {
                 "address": str(change.address),
-                "name": change.address.resource,
+                "name": change.address.resource or change.address.component or change.address.environment,
                 "action": change.action.value,
                 "type": change.type,
                 "module": change.module,
                 "module_version": change.module_version,
                 "stateful": change.stateful,
                 "drifted": change.drifted,
+                "hours_left": (instant(end) - known.now) / timedelta(hours=1) if end else FOREVER,
             },
             "inputs": dict(change.inputs),
             "module": module_facts(known.modules.get(change.module), change, known.now),
@@ -225,6 +236,8 @@ def _said(value: object, inputs: Mapping[str, Any]) -> str:
     if isinstance(value, str) and value.startswith("="):
         import cel  # noqa: PLC0415 — see verdict.guardrail
 
+        if unbounded(value):
+            return "unknown"
         try:
             found = _compiled(value[1:].strip()).execute(cel.Context(variables={"inputs": dict(inputs)}))
         except Exception:  # noqa: BLE001 — whatever is wrong with it, it is not known

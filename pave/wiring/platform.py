@@ -128,6 +128,7 @@ class Platform:
             cloud=cloud,
             stacks=stacks,
             policies=SandboxPolicyEngine(self.base.sandbox),
+            credentials=self.credentials,
             forges=_forges(self.settings),
             queue=self.queue,
             catalog=catalog,

@@ -489,3 +489,7 @@ def test_a_stack_that_nobody_uses_sleeps_and_wakes_with_the_first_request(visito
     assert answer.status_code == 307
     assert there.fetch("staging/orders").status_code == 200
     assert "asleep" not in (there.file("deployments/staging/orders.yaml") or "")
+    there.done("POST", "/environments/staging/sleep")
+    assert not [name for name in there.programs() if name.startswith("staging.orders")]
+    there.done("POST", "/environments/staging/wake")
+    assert there.fetch("staging/orders").status_code == 200

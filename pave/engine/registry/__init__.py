@@ -24,6 +24,8 @@ from pave.engine.registry import (
     runs,
     scorecards,
     stacks,
+    teams,
+    tokens,
 )
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
@@ -44,5 +46,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *roadmap.OPERATIONS,
     *health.OPERATIONS,
     *access.OPERATIONS,
+    *teams.OPERATIONS,
+    *tokens.OPERATIONS,
     *platform.OPERATIONS,
 )

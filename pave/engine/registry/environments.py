@@ -10,8 +10,14 @@ from pave.engine.context import Context
 from pave.engine.operations import Nothing, Operation
 from pave.engine.views import EnvironmentView, RunView
 from pave.model.diagnostics import Refused, error
-from pave.model.duration import duration, in_words, instant
-from pave.request.intent import CreateEnvironment, DeleteEnvironment, ExtendEnvironment
+from pave.model.duration import in_words, instant, later
+from pave.request.intent import (
+    CreateEnvironment,
+    DeleteEnvironment,
+    ExtendEnvironment,
+    SleepEnvironment,
+    WakeEnvironment,
+)
 from pave.request.roles import Verb
 
 
@@ -24,6 +30,7 @@ class NewEnvironment(BaseModel):
     inherits: str = Field("dev", alias="from", description="The environment it is like.")
     components: list[str] = Field(default_factory=list, description="Components to bring along.")
     owner: str = Field("", description="The team that owns it; your own by default.")
+    lifetime: str = Field("", alias="for", description="How long it is wanted, such as 3d; for good by default.")
 
 
 class OneEnvironment(BaseModel):
@@ -47,7 +54,9 @@ class EnvironmentList(BaseModel):
 
 
 def _create(context: Context, given: NewEnvironment) -> RunView:
-    return context.ask(CreateEnvironment(given.name, given.inherits, tuple(given.components), given.owner))
+    return context.ask(
+        CreateEnvironment(given.name, given.inherits, tuple(given.components), given.owner, given.lifetime)
+    )
 
 
 def _extend(context: Context, given: MoreTime) -> RunView:
@@ -55,18 +64,26 @@ def _extend(context: Context, given: MoreTime) -> RunView:
     if there is not None and not there.until:
         raise Refused(error(f"{given.name} has no end", remedy="There is nothing to extend.", address=given.name))
     until = instant(there.until) if there else context.world.clock.now()
-    return context.ask(ExtendEnvironment(given.name, in_words(until + duration(given.by))))
+    return context.ask(ExtendEnvironment(given.name, in_words(later(until, given.by))))
 
 
 def _delete(context: Context, given: OneEnvironment) -> RunView:
     return context.ask(DeleteEnvironment(given.name))
 
 
+def _sleep(context: Context, given: OneEnvironment) -> RunView:
+    return context.ask(SleepEnvironment(given.name))
+
+
+def _wake(context: Context, given: OneEnvironment) -> RunView:
+    return context.ask(WakeEnvironment(given.name))
+
+
 def _list(context: Context, _: Nothing) -> EnvironmentList:
     found = context.world.snapshots.current().environments
     return EnvironmentList(
         environments=[
-            EnvironmentView(name=name, title=one.title, kind=one.kind, owner=str(one.owner))
+            EnvironmentView(name=name, title=one.title, kind=one.kind, owner=str(one.owner), until=one.until)
             for name, one in found.items()
         ]
     )
@@ -84,7 +101,10 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         scopes=("environment:write",),
         starts_run=True,
         dry_run=True,
-        examples=("pave env create dana-try --from dev --components orders",),
+        examples=(
+            "pave env create dana-try --from dev --components orders",
+            "pave env create dana-try --from dev --components orders --for 2d",
+        ),
         verb=Verb.CREATE,
     ),
     Operation(
@@ -113,6 +133,35 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         examples=("pave env extend preview-orders-3 --by 2d",),
         verb=Verb.CHANGE,
         about="environment:{name}",
+    ),
+    Operation(
+        name="environment.sleep",
+        summary="Run nothing in an environment until somebody asks for it",
+        rest="POST /environments/{name}/sleep",
+        cli="env sleep {name}",
+        verb=Verb.DEPLOY,
+        about="environment:{name}",
+        input=OneEnvironment,
+        output=RunView,
+        handler=_sleep,
+        scopes=("environment:write",),
+        starts_run=True,
+        dry_run=True,
+        examples=("pave env sleep dana-try",),
+    ),
+    Operation(
+        name="environment.wake",
+        summary="Run all of a sleeping environment again",
+        rest="POST /environments/{name}/wake",
+        cli="env wake {name}",
+        verb=Verb.DEPLOY,
+        about="environment:{name}",
+        input=OneEnvironment,
+        output=RunView,
+        handler=_wake,
+        scopes=("environment:write",),
+        starts_run=True,
+        dry_run=True,
     ),
     Operation(
         name="environment.delete",

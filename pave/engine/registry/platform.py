@@ -34,7 +34,7 @@ def overview(context: Context, _: Nothing | None = None) -> Overview:
     last_event = world.events.last()
     return Overview(
         environments=[
-            EnvironmentView(name=name, title=one.title, kind=one.kind, owner=str(one.owner))
+            EnvironmentView(name=name, title=one.title, kind=one.kind, owner=str(one.owner), until=one.until)
             for name, one in world.snapshots.current().environments.items()
             if not one.is_pattern
         ],

@@ -12,9 +12,10 @@ from pave.engine.operations import Nothing, Operation
 from pave.engine.views import RunView
 from pave.model.conventions import variables_for
 from pave.model.diagnostics import Unknown, error
+from pave.model.duration import in_words, instant, later
 from pave.model.names import Address
 from pave.model.placeholder import parse
-from pave.request.intent import AddResource, AddResources, RemoveResource, RestoreResource
+from pave.request.intent import AddResource, AddResources, ExtendResource, RemoveResource, RestoreResource
 from pave.request.roles import Verb
 
 
@@ -29,6 +30,7 @@ class NewResource(BaseModel):
     env: str = Field("dev", description="The environment.")
     klass: str = Field("default", alias="class", description="The class, where the environment offers several.")
     inputs: dict[str, Any] = Field(default_factory=dict, description="Inputs of the module, such as size=medium.")
+    lifetime: str = Field("", alias="for", description="How long it is wanted, such as 3d; for good by default.")
 
 
 class ResourceSpec(BaseModel):
@@ -40,6 +42,7 @@ class ResourceSpec(BaseModel):
     type: str
     klass: str = Field("default", alias="class")
     inputs: dict[str, Any] = Field(default_factory=dict)
+    lifetime: str = Field("", alias="for", description="How long it is wanted, such as 3d; for good by default.")
 
 
 class NewResources(BaseModel):
@@ -58,6 +61,12 @@ class OneResource(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     address: str = Field(description="environment/component/resource, such as dev/orders/db.")
+
+
+class LongerResource(OneResource):
+    """A resource with an end gets a later one."""
+
+    by: str = Field("1d", description="How much longer, such as 12h or 3d.")
 
 
 class RestoredResource(OneResource):
@@ -98,18 +107,32 @@ class Trash(BaseModel):
 
 def _add(context: Context, given: NewResource) -> RunView:
     address = Address(given.env, given.component, given.name)
-    return context.ask(AddResource(address, given.type, given.klass, given.inputs))
+    return context.ask(AddResource(address, given.type, given.klass, given.inputs, given.lifetime))
 
 
 def _add_several(context: Context, given: NewResources) -> RunView:
     stack = Address(given.env, given.component)
     return context.ask(
-        AddResources(tuple(AddResource(stack.at(one.name), one.type, one.klass, one.inputs) for one in given.resources))
+        AddResources(
+            tuple(
+                AddResource(stack.at(one.name), one.type, one.klass, one.inputs, one.lifetime)
+                for one in given.resources
+            )
+        )
     )
 
 
 def _remove(context: Context, given: OneResource) -> RunView:
     return context.ask(RemoveResource(Address.parse(given.address)))
+
+
+def _extend(context: Context, given: LongerResource) -> RunView:
+    address = Address.parse(given.address)
+    there = context.world.snapshots.current().deployments.get(address.stack)
+    end = there.ends.get(address.resource) if there else None
+    # Without an end it is refused where everybody's wishes are.
+    until = instant(end) if end else context.world.clock.now()
+    return context.ask(ExtendResource(address, in_words(later(until, given.by))))
 
 
 def _restore(context: Context, given: RestoredResource) -> RunView:
@@ -167,6 +190,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         examples=(
             "pave add orders db --type postgres --env dev",
             "pave add orders reports --type s3 --env prod --dry-run",
+            "pave add orders trial --type redis --for 3d",
         ),
         verb=Verb.CHANGE,
         about="{env}/{component}",
@@ -195,6 +219,18 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         examples=("pave connect dev/orders/db",),
         verb=Verb.CONNECT,
         about="{address}",
+    ),
+    Operation(
+        name="resource.extend",
+        summary="Let a resource live longer that was asked for a time",
+        rest="POST /resources/{address:path}/extend",
+        cli="extend {address}",
+        verb=Verb.CHANGE,
+        about="{address}",
+        input=LongerResource,
+        handler=_extend,
+        examples=("pave extend dev/orders/trial --by 2d",),
+        **_WRITE,
     ),
     Operation(
         name="resource.restore",

@@ -7,12 +7,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pave.apply.run import TERMINAL
+from pave.apply.run import TERMINAL, State
 from pave.engine.context import Context
 from pave.engine.operations import Operation
 from pave.engine.views import RunView
 from pave.model.diagnostics import Conflict, error
 from pave.request.roles import Verb
+from pave.verdict.mending import mended
 
 _POLL_SECONDS = 0.05
 
@@ -93,6 +94,22 @@ def _retry(context: Context, given: Again) -> RunView:
     return context.ask(run.request.intent)
 
 
+def _fix(context: Context, given: OneRun) -> RunView:
+    """The same wish with what the findings offer, in the name of whoever fixes it; a run that waited is over."""
+    world, run = context.world, context.run(given.run)
+    if run.verdict is None or run.state not in (State.DENIED, State.WAITING):
+        raise Conflict(
+            error(
+                f"Run {run.id} was not denied and does not wait for an approval",
+                remedy=f"See what it is: pave run {run.id}.",
+            )
+        )
+    asked = context.ask(mended(run.request.intent, run.verdict.get("findings", ())))
+    if run.state is State.WAITING and not context.call.dry_run:
+        world.runs.ask_cancel(run.id)
+    return asked
+
+
 def _log(context: Context, given: LogRequest) -> RunLog:
     run = context.run(given.run)
     events = context.world.events.read(given.after, run=run.id, limit=given.limit)
@@ -144,6 +161,21 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         examples=("pave retry run_01m85c4tta3038swtn", "pave retry run_01m85c4tta3038swtn --step tests"),
         verb=Verb.CHANGE,
         about="run:{run}",
+    ),
+    Operation(
+        name="run.fix",
+        summary="The same again with the smallest change that the guardrails offer",
+        rest="POST /runs/{run}/fix",
+        cli="fix {run}",
+        verb=Verb.CHANGE,
+        about="run:{run}",
+        input=OneRun,
+        output=RunView,
+        handler=_fix,
+        scopes=("run:write",),
+        starts_run=True,
+        dry_run=True,
+        examples=("pave fix run_01m85c4tta3038swtn", "pave fix run_01m85c4tta3038swtn --dry-run"),
     ),
     Operation(
         name="run.show",

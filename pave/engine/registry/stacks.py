@@ -123,6 +123,7 @@ def view(context: Context, record: StackRecord) -> StackView:
                 status=health.get(one.address, Health(Status.UNKNOWN)).status.value,
                 reason=health.get(one.address, Health(Status.UNKNOWN)).reason,
                 outputs=dict(one.outputs),
+                until=deployment.ends.get(one.address.resource, "") if deployment else "",
             )
             for one in world.stacks.resources(stack)
         ],

@@ -61,6 +61,8 @@ TABLE = {
     "environment.create": MAKERS,
     "environment.delete": OWNERS_AND_AGENTS,
     "environment.extend": OWNERS_AND_AGENTS,
+    "environment.sleep": OWNERS_AND_AGENTS,
+    "environment.wake": OWNERS_AND_AGENTS,
     "environment.list": EVERYBODY,
     "feedback.list": EVERYBODY,
     "feedback.reply": "nnnynn",
@@ -81,11 +83,13 @@ TABLE = {
     "resource.add-several": OWNERS_AND_AGENTS,
     "resource.backups": EVERYBODY,
     "resource.connect": OWNERS_AND_AGENTS,
+    "resource.extend": OWNERS_AND_AGENTS,
     "resource.remove": OWNERS_AND_AGENTS,
     "resource.restore": OWNERS_AND_AGENTS,
     "resource.trash": EVERYBODY,
     "roadmap.show": EVERYBODY,
     "run.cancel": OWNERS_AND_AGENTS,
+    "run.fix": OWNERS_AND_AGENTS,
     "run.list": EVERYBODY,
     "run.log": EVERYBODY,
     "run.retry": OWNERS_AND_AGENTS,
@@ -109,14 +113,17 @@ TABLE = {
     "stacks.rollback": OWNERS_AND_AGENTS,
     "survey.answer": EVERYBODY,
     "survey.show": EVERYBODY,
+    "team.quota": EVERYBODY,
     "template.list": EVERYBODY,
+    "token.create": "nnnynn",
     "waiver.list": EVERYBODY,
 }
 FIELDS: dict[str, Any] = {
     "address": "dev/orders/db", "stack": "dev/orders", "stacks": ["dev/orders"], "component": "orders", "name": "db",
     "env": "dev", "type": "postgres", "resources": [{"name": "db", "type": "postgres"}], "change": "orders/3",
     "run": "run_1", "approval": "apr_1", "text": "hello", "url": "u", "commit": "0123456", "digest": "sha256:0",
-    "ref": "orders", "repository": "orders", "feedback": "fb_1",
+    "ref": "orders", "repository": "orders", "feedback": "fb_1", "user": "kim",
+    "scopes": ["catalog:read"],
 }  # fmt: skip
 NAMES = {"environment": "try", "guardrail": "keep-backups", "component": "new-one"}
 THERE = organisation()

@@ -36,7 +36,8 @@ def test_the_examples_together_are_a_platform_repository(tree_of) -> None:
     assert wrong == []
     assert (len(snapshot.environments), len(snapshot.entities), len(snapshot.templates)) == (2, 4, 1)
     (deployment,) = snapshot.deployments.values()
-    assert (set(deployment.resources), set(deployment.inputs)) == ({"reports"}, {"reports", "db"})
+    assert (set(deployment.resources), set(deployment.inputs)) == ({"reports", "trial"}, {"reports", "db"})
+    assert dict(deployment.ends) == {"trial": "2026-12-20T08:00:00Z"}
     (rule,) = compile_all(snapshot.guardrails.values())
     assert not rule.problem
     assert not run_examples(rule)

@@ -339,9 +339,18 @@ def test_a_deployment_by_hand_is_read() -> None:
     assert found.inputs == {"db": {"size": "medium"}}
 
 
+def test_a_resource_may_end() -> None:
+    text = DEPLOYMENT.replace("inputs: {size: medium}", 'until: "2026-12-20T09:00:00+01:00"')
+    found = read_deployment(text.encode(), "f.yaml")
+    assert found.ends == {"db": "2026-12-20T08:00:00Z"}
+    assert read_deployment(write_deployment(found), "f.yaml") == found
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        ("inputs: {size: medium}", "until: soon", "'soon' is no time"),
+        ("type: postgres, inputs: {size: medium}", 'until: "2026-12-20"', "type"),
         ("4b825dc642cb6eb9a060e54bf8d69288fbee4904", "main", "whole commit id"),
         ("name: orders", "name: ../etc", "a-z"),
         ("name: orders", "name: " + "a" * 64, "a-z"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 import yaml
@@ -33,8 +34,9 @@ RUNNING = Deployment(
     repository="orders",
     commit=ONE,
     artifact=FIRST,
-    resources={"db": Need("db", "postgres")},
+    resources={"db": Need("db", "postgres"), "trial": Need("trial", "queue")},
     inputs={"db": {"size": "small"}},
+    ends={"trial": "2026-12-01T00:00:00Z"},
     scale=2,
     pin="too slow",
 )
@@ -144,6 +146,13 @@ WISHES: dict[str, tuple[Intent, Made, set[str]]] = {
     ),
     "stack.sleep": (wish.Sleep(ORDERS), Made(), {"deployments/dev/orders.yaml"}),
     "stack.wake": (wish.Wake(ORDERS), Made(), set()),
+    "resource.extend": (
+        wish.ExtendResource(ORDERS.at("trial"), "2026-12-05T00:00:00Z"),
+        Made(),
+        {"deployments/dev/orders.yaml"},
+    ),
+    "environment.sleep": (wish.SleepEnvironment("dev"), Made(), {"deployments/dev/orders.yaml"}),
+    "environment.wake": (wish.WakeEnvironment("dev"), Made(), set()),
     "environment.extend": (
         wish.ExtendEnvironment("prod", "2026-12-01T00:00:00Z"),
         Made(),
@@ -247,6 +256,56 @@ def test_what_takes_a_failed_rollback_back_keeps_the_pin_that_was_there() -> Non
     assert after(wish.Rollback(ORDERS, automatic=True), Made(earlier={ORDERS: earlier})).pin is None
 
 
+def test_a_rollback_lets_what_is_there_end_when_it_says_now() -> None:
+    earlier = replace(RUNNING, commit=TWO, ends={"trial": "2026-11-20T00:00:00Z"})
+    assert after(wish.Rollback(ORDERS, reason="slow"), Made(earlier={ORDERS: earlier})).ends == RUNNING.ends
+
+
+ASKED = Made(asked_at=datetime(2026, 11, 24, 12, tzinfo=UTC), owner=PAYMENTS)
+
+
+def test_what_is_asked_for_a_time_ends_that_long_after_it_was_asked_for() -> None:
+    found = after(wish.AddResource(ORDERS.at("more"), "queue", lifetime="3d"), ASKED)
+    assert found.ends == {"more": "2026-11-27T12:00:00Z", **RUNNING.ends}
+    again = after(wish.AddResource(ORDERS.at("trial"), "queue"), ASKED)
+    assert again.ends == RUNNING.ends, "said nothing, moved nothing"
+
+
+def test_what_is_removed_or_extended_meanwhile_is_not_what_ended() -> None:
+    end = RUNNING.ends["trial"]
+    gone = after(wish.RemoveResource(ORDERS.at("trial"), end))
+    assert (set(gone.resources), dict(gone.ends)) == ({"db"}, {})
+    assert "ended on 2026-12-01" in desired(wish.RemoveResource(ORDERS.at("trial"), end), snapshot(FILES), MADE).title
+    longer = laid(
+        FILES, desired(wish.ExtendResource(ORDERS.at("trial"), "2026-12-09T00:00:00Z"), snapshot(FILES), MADE).edits
+    )
+    with pytest.raises(Refused, match="given more"):
+        desired(wish.RemoveResource(ORDERS.at("trial"), end), snapshot(longer), MADE)
+
+
+def test_an_environment_that_got_more_time_is_not_taken_away() -> None:
+    edits = desired(wish.CreateEnvironment("try", "dev", lifetime="2d"), snapshot(FILES), ASKED).edits
+    files = laid(FILES, edits)
+    assert snapshot(files).environments["try"].until == "2026-11-26T12:00:00Z"
+    ended = wish.DeleteEnvironment("try", "2026-11-26T12:00:00Z")
+    assert desired(ended, snapshot(files), MADE).edits == {"environments/try.yaml": None}
+    longer = laid(files, desired(wish.ExtendEnvironment("try", "2026-12-01T00:00:00Z"), snapshot(files), MADE).edits)
+    with pytest.raises(Refused, match="given more"):
+        desired(ended, snapshot(longer), MADE)
+
+
+def test_an_environment_sleeps_and_wakes_as_a_whole_and_only_what_runs_something() -> None:
+    files = laid(FILES, desired(ADDED_TO_SHOP, snapshot(FILES), MADE).edits)
+    files = laid(files, desired(wish.SleepEnvironment("dev"), snapshot(files), MADE).edits)
+    assert {str(one.address): one.asleep for one in snapshot(files).deployments.values()} == {
+        "dev/orders": True,
+        "dev/shop": False,
+    }
+    awake = desired(wish.WakeEnvironment("dev"), snapshot(files), MADE)
+    assert awake.stacks == (ORDERS,)
+    assert laid(files, awake.edits)["deployments/dev/orders.yaml"] == FILES["deployments/dev/orders.yaml"]
+
+
 def test_releasing_a_pin_changes_nothing_else() -> None:
     assert after(wish.ReleasePin(ORDERS)) == replace(RUNNING, pin=None)
 
@@ -258,6 +317,16 @@ REFUSED: dict[str, tuple[Intent, Made, str, str]] = {
     "two stacks in one change": (wish.AddResources((add(), ADDED_TO_SHOP)), Made(), "one stack", "dev/orders"),
     "a stack that is not there": (wish.RemoveStack(Address("dev", "order")), Made(), "no stack", "dev/orders"),
     "a resource that was not added": (wish.RemoveResource(ORDERS.at("x")), Made(), "not added", "score.yaml"),
+    "more time for what stays": (
+        wish.ExtendResource(ORDERS.at("db"), "2027-01-01"),
+        Made(),
+        "no end",
+        "dev/orders/trial",
+    ),
+    "an end that is no time": (wish.ExtendResource(ORDERS.at("trial"), "soon"), Made(), "no time", "2026-12-20"),
+    "no duration": (wish.AddResource(ORDERS.at("x"), "queue", lifetime="soon"), ASKED, "no duration", "3d"),
+    "longer than time": (wish.AddResource(ORDERS.at("x"), "queue", lifetime="9999999w"), ASKED, "time goes on", "3d"),
+    "a sleeping nowhere": (wish.SleepEnvironment("test"), Made(), "no environment", "dev, prod"),
     "a version that never was": (wish.Rollback(ORDERS), Made(), "no earlier version", "pave deploy"),
     "an heir left behind": (wish.DeleteEnvironment("dev"), Made(), "inherit from dev", "prod"),
     "another parent": (wish.CreateEnvironment("prod", "prod"), Made(), "there already", "another name"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -101,7 +102,7 @@ def test_the_level_decides_and_an_unknown_one_denies(level: str, outcome: Outcom
         replace(BACKUPS, applies={"colour": "blue"}),
     ],
 )
-def test_a_broken_rule_denies(rule: Guardrail) -> None:
+def test_a_rule_that_does_not_compile_or_reads_what_is_not_there_denies(rule: Guardrail) -> None:
     assert ask(rule, subject(days=14)) == (Outcome.DENIED, [BROKEN])
 
 
@@ -149,9 +150,10 @@ def test_a_waiver_is_about_its_place_only(scope: str) -> None:
         ((waiver(0),), "The waiver small ended on 2026-11-24."),
         ((waiver(400),), "it ends in more than a year"),
         ((waiver(30, "long"), waiver(-1, "short")), "The waiver short ended on 2026-11-23."),
+        ((waiver(-1, "short"), waiver(30, "long", "*")), "The waiver short ended on 2026-11-23."),
     ],
 )
-def test_a_waiver_ends_by_itself_and_the_shortest_counts(waivers: tuple[Waiver, ...], said: str) -> None:
+def test_a_waiver_ends_and_of_contradictory_ones_the_shortest_counts(waivers: tuple[Waiver, ...], said: str) -> None:
     verdict = verdict_of(BACKUPS, subject(), waivers=waivers)
     assert verdict.outcome is Outcome.DENIED
     assert said in verdict.findings[0].message
@@ -170,8 +172,42 @@ def test_what_is_broken_cannot_be_waived() -> None:
         " || ".join(["true"] * 2000),
     ],
 )
-def test_a_condition_that_could_take_for_ever_is_not_begun(condition: str) -> None:
+def test_a_condition_that_loops_for_ever_is_not_begun(condition: str) -> None:
     assert ask(replace(BACKUPS, require=condition), subject()) == (Outcome.DENIED, [BROKEN])
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        '["x"]' + ".map(a, a + a)" * 60 + ".size() > 0",
+        "[1]" + ".map(a, [a, a])" * 60 + ".size() > 0",
+        "[1]" + " . map ( a, [a, a])" * 60,
+        "[[1]].map(a, a + a) == []",
+        "inputs.list.all(a, inputs.list.all(b, (inputs.text + a + b).size() > 0))",
+        "[" + "1, " * 300 + "1].all(a, a > 0)",
+    ],
+)
+def test_a_condition_that_allocates_without_end_is_not_begun(condition: str) -> None:
+    assert ask(replace(BACKUPS, require=condition), subject()) == (Outcome.DENIED, [BROKEN])
+
+
+def test_adding_is_fine_where_nothing_can_grow_by_it() -> None:
+    fine = 'inputs.backup_days + 1 > 1 && ["a+b"].map(a, a).exists(a, a == "a+b")'
+    assert ask(replace(BACKUPS, require=fine), subject())[0] is Outcome.ALLOWED
+
+
+def test_long_texts_are_not_looked_at_a_million_times() -> None:
+    """What the worst condition can do with the most that a change may bring ends in time."""
+    worst = 'inputs.list.all(a, inputs.list.all(b, inputs.text.contains("zzz") || a == b))'
+    given = subject()
+
+    def data(items: int, characters: int) -> Subject:
+        return Subject(given.address, {**given.data, "inputs": {"list": ["x"] * items, "text": "x" * characters}})
+
+    began = time.perf_counter()
+    assert ask(replace(BACKUPS, require=worst), data(300, 10_000))[0] is Outcome.ALLOWED
+    assert time.perf_counter() - began < 2
+    assert ask(replace(BACKUPS, require=worst), data(1_000, 10_000)) == (Outcome.DENIED, [BROKEN])
 
 
 def test_macros_in_texts_and_beside_each_other_are_no_loops() -> None:
