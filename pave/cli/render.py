@@ -71,9 +71,10 @@ def show(data: Any, model: str, *, steps: bool = True) -> None:
         from pave.cli import judging  # noqa: PLC0415 — as above
 
         out.print(getattr(judging, _JUDGING[model])(data))
-    elif isinstance(data, Mapping) and isinstance(data.get("lines"), list):
-        for line in data["lines"]:
-            out.print(Text(str(line)))
+    elif model == "LogPage":
+        from pave.cli import log_lines  # noqa: PLC0415 — as above
+
+        log_lines.show(out, data)
     elif isinstance(data, Mapping):
         _answer(out, data)
     else:

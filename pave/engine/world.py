@@ -24,6 +24,7 @@ from pave.ports import (
     Evidence,
     Forge,
     Judgements,
+    Logs,
     Plans,
     PlatformRepository,
     Post,
@@ -68,6 +69,7 @@ class World:
     forges: Mapping[str, Forge]
     post: Post
     events: Events
+    logs: Logs
     queue: Queue
     catalog: Catalog
     projection: CatalogProjection

@@ -54,6 +54,11 @@ from pave.ports.forges import (
     Post,
     Unsigned,
 )
+from pave.ports.logs import (
+    Found,
+    LogFile,
+    Logs,
+)
 from pave.ports.making import (
     Artifact,
     Builder,
@@ -122,11 +127,14 @@ __all__ = [
     "Evidence",
     "Forge",
     "ForgeEvent",
+    "Found",
     "Holder",
     "Incoming",
     "Judgement",
     "Judgements",
     "Letter",
+    "LogFile",
+    "Logs",
     "Metrics",
     "Note",
     "Plans",

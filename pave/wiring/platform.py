@@ -29,6 +29,9 @@ from pave.adapters.git.platform import GitPlatformRepository
 from pave.adapters.git.server import GitServer
 from pave.adapters.git.services import GitRepositories
 from pave.adapters.git.tree import GitTree
+from pave.adapters.logs.collector import Collector
+from pave.adapters.logs.loki import Loki
+from pave.adapters.logs.store import LocalLogs
 from pave.adapters.postgres import database
 from pave.adapters.postgres.approvals import PostgresApprovals, PostgresJudgements
 from pave.adapters.postgres.catalog import PostgresCatalog
@@ -57,6 +60,7 @@ from pave.engine.operations import Call
 from pave.engine.pushes import Pushes, refusal_to
 from pave.engine.reconciler import Reconciler
 from pave.engine.registry import OPERATIONS
+from pave.engine.registry import logs as log_operations
 from pave.engine.registry.platform import overview
 from pave.engine.snapshots import Snapshots
 from pave.engine.views import RunView
@@ -66,7 +70,7 @@ from pave.engine.worker import Worker
 from pave.engine.world import World, nothing
 from pave.model.diagnostics import Refused, error
 from pave.model.names import Ref
-from pave.ports import PLATFORM_REPOSITORY, Cloud, Engine, Forge, Principal
+from pave.ports import PLATFORM_REPOSITORY, Cloud, Engine, Forge, Logs, Principal
 from pave.provider.local import Local, Options
 from pave.provider.services import Programs
 from pave.settings import Settings
@@ -118,6 +122,8 @@ class Platform:
             self.settings.git, self.base.places.run, lambda name: _place(truth, repositories, name), _MOST_PUSHED
         )
         cloud = self._cloud()
+        logs = _logs(self.settings)
+        self._closing.callback(logs.close)
         stacks, catalog = PostgresStacks(self.records), PostgresCatalog(self.records)
         self.world = World(
             clock=SystemClock(),
@@ -142,6 +148,7 @@ class Platform:
             forges=_forges(self.settings),
             post=PostgresPost(self.records),
             events=PostgresEvents(self.records),
+            logs=logs,
             queue=self.queue,
             catalog=catalog,
             projection=CatalogProjection(truth, repositories, stacks, catalog),
@@ -151,6 +158,7 @@ class Platform:
             holder=self.holder,
             reached=failpoint(os.environ.get("PAVE_FAILPOINT", "")),
         )
+        self.collector = Collector(logs, self.local.log_files, self.world.events, self.world.clock)
         self.worker = Worker(self.world)
         self.reconciler = Reconciler(self.world, self.settings.resync_seconds)
         self.housekeeper = Housekeeper(self.world)
@@ -163,6 +171,8 @@ class Platform:
         waker = Waker(self.local.router.waker, partial(wake, self.world))
         waker.start()
         self._closing.callback(waker.stop)
+        self.collector.start()
+        self._closing.callback(self.collector.close)
         self.queue.work(self.worker.carry_out, self.settings.workers)
         # Closed first: what a worker holds is ended well before the engine below it goes.
         self._closing.callback(self.queue.close)
@@ -186,6 +196,7 @@ class Platform:
                 authenticate=lambda token: self.credentials.check("token", token),
                 sessions=_Sessions(self.credentials),
                 events=self.world.events,
+                logs=(self.world.logs, partial(log_operations.question, self.world)),
                 hosts=_hosts(self.settings.public_url),
                 run=self._run_view,
                 overview=lambda principal: overview(Context(self.world, Call(principal.actor, "portal"))),
@@ -240,11 +251,14 @@ class Platform:
             str(self.base.postgres_programs()), settings.nats_server, settings.redis_server, settings.weed
         )
         caddy = Path(settings.caddy or Path(sysconfig.get_path("scripts"), "caddy"))
-        options = Options(programs, caddy, settings.router_port, settings.trash_days)
+        options = Options(programs, caddy, settings.router_port, settings.trash_days, self._last_words)
         self.local = Local(self.base.ground("cloud"), self.base.sandbox, self.builder, options)
         self._provider = self.local.serve(self.base.places.run / "provider" / "socket")
         self._closing.callback(self._provider.stop)
         return self.local.cloud
+
+    def _last_words(self, log: Path) -> None:
+        self.collector.finish(log)
 
     def _free_what_the_dead_held(self) -> None:
         """Only one server works on this data, and it is this one: whoever held something on this host is dead."""
@@ -269,6 +283,14 @@ def _forges(settings: Settings) -> Mapping[str, Forge]:
         Gitea(settings.gitea_secret, settings.gitea_token, settings.gitea_url),
     )
     return {one.name: one for one in found}
+
+
+def _logs(settings: Settings) -> Logs:
+    """Where log lines are kept. Raises `Refused` for a Loki whose address is none."""
+    folder = settings.data / "logs" / "kept"
+    if settings.loki_url:
+        return Loki(settings.loki_url, settings.loki_tenant, settings.loki_token, folder / "loki.json")
+    return LocalLogs(folder, settings.log_megabytes * 10**6, settings.log_days)
 
 
 def _tells(settings: Settings) -> bool:
