@@ -198,6 +198,8 @@ def run_view(view: RunView, *, steps: bool = True) -> RenderableType:
     urls = view.result.get("urls") if view.state == "succeeded" else None
     if isinstance(urls, Mapping):
         parts += [Text.assemble(("  ↗ ", "cyan"), (str(url), "underline")) for url in urls.values()]
+    if view.state == "failed" and view.logs:
+        parts.append(Text(f"  all it said: {view.logs}", style="dim"))
     if view.id and not view.ended:
         parts.append(Text(f"  run {view.id}", style="dim"))
     return Group(*parts)
@@ -280,7 +282,7 @@ _FIRST = (
 _HIDDEN = frozenset(
     {"repository", "phase", "checked_at", "started_at", "finished_at", "parameters", "result", "steps", "plan"}
     | {"remedy", "require", "observed_at", "artifact", "asked_at", "checked_at", "built_at", "recorded_at", "head"}
-    | {"committed_at", "auto", "recovers", "expires_at"}
+    | {"committed_at", "auto", "recovers", "expires_at", "logs"}
 )
 _SAID_BY_ADDRESS = frozenset({"environment", "component", "run", "door", "verdict"})
 _NO_FACTS = frozenset({"last_event"})

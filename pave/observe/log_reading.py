@@ -21,7 +21,7 @@ CUT = " … [cut: the line is longer than 16 KiB]"
 _MOST_FIELDS, _LONGEST_FIELD, _DEEPEST = 60, 2000, 4
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_SEQUENCE = re.compile(r"\x1b(?:\[[0-9;]*m|\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_]?)")
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-9;]*m|\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~]?)")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NEEDS_CARE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -127,7 +127,7 @@ def access(text: str, origin: Origin, arrived: datetime) -> LogLine | None:
 
 
 def structured(text: str) -> tuple[dict[str, str], Level | None, str] | None:
-    """Fields, level and message of a line that is a JSON object; else None."""
+    """Fields without the message, level, and message of a line that is a JSON object; else None."""
     if not text.startswith("{") or len(text) > 4 * LONGEST:
         return None
     try:
@@ -136,10 +136,11 @@ def structured(text: str) -> tuple[dict[str, str], Level | None, str] | None:
         return None
     if not isinstance(document, dict):
         return None
+    message = next((name for name in _SAID if isinstance(document.get(name), str) and document[name]), "")
+    said = str(document.pop(message, ""))
     fields: dict[str, str] = {}
     _flatten(document, "", fields, 0)
-    level = _level(_first(fields, _LEVELS))
-    return fields, level, _first(fields, _SAID)
+    return fields, _level(_first(fields, _LEVELS)), said
 
 
 def _flatten(value: Mapping[str, Any], prefix: str, into: dict[str, str], depth: int) -> None:

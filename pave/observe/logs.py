@@ -135,15 +135,15 @@ def around(stack: Address, at: datetime, level: Level | None = None) -> LogQuest
     return LogQuestion(stack.environment, stack.component, level=level, since=at - BEFORE, until=at + AFTER)
 
 
-def of_delivery(stack: Address, artifact: str, since: datetime | None, until: datetime | None) -> LogQuestion:
-    """What a version said, and what the router answered meanwhile; `artifact` is a digest, or empty."""
-    version = short(artifact)
-    return LogQuestion(stack.environment, stack.component, version=version, since=since, until=until)
+def of_delivery(stack: Address, artifact: str, since: datetime | None, failed: datetime | None = None) -> LogQuestion:
+    """What a version said since it began to arrive, until five minutes after it failed; `artifact` is a digest."""
+    until = failed + AFTER if failed else None
+    return LogQuestion(stack.environment, stack.component, version=short(artifact), since=since, until=until)
 
 
-def of_run(stack: Address, run: str) -> LogQuestion:
+def of_run(run: str) -> LogQuestion:
     """What a run said."""
-    return LogQuestion(stack.environment, stack.component, sources=(RUN,), fields=(("run", run),))
+    return LogQuestion(sources=(RUN,), fields=(("run", run),))
 
 
 def short(artifact: str) -> str:

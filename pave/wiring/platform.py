@@ -158,7 +158,11 @@ class Platform:
             holder=self.holder,
             reached=failpoint(os.environ.get("PAVE_FAILPOINT", "")),
         )
-        self.collector = Collector(logs, self.local.log_files, self.world.events, self.world.clock)
+        self._make_workers()
+
+    def _make_workers(self) -> None:
+        """What works by itself once it is started."""
+        self.collector = Collector(self.world.logs, self.local.log_files, self.world.events, self.world.clock)
         self.worker = Worker(self.world)
         self.reconciler = Reconciler(self.world, self.settings.resync_seconds)
         self.housekeeper = Housekeeper(self.world)

@@ -99,7 +99,7 @@ def seal(records: bytes, path: Path) -> Segment | None:
     if not lines:
         return None
     compressor, blocks, offset = zstandard.ZstdCompressor(level=_LEVEL), [], 0
-    with path.open("wb") as file:
+    with os.fdopen(_private(path), "wb") as file:
         for some in _cut(lines):
             raw = b"\n".join(some) + b"\n"
             data = compressor.compress(raw)
@@ -115,7 +115,8 @@ def seal(records: bytes, path: Path) -> Segment | None:
         "blocks": [[one.offset, one.length, one.raw, asdict(one.summary)] for one in blocks],
     }
     fresh = path.with_suffix(".fresh")
-    fresh.write_text(json.dumps(document))
+    with os.fdopen(_private(fresh), "w") as file:
+        json.dump(document, file)
     fresh.replace(index_of(path))
     return load(index_of(path))
 
@@ -125,6 +126,10 @@ def summary_of(lines: Sequence[bytes]) -> Summary:
     times = [int(one[:16]) for one in lines]
     found = b"".join(sorted({sign_of(one) for one in lines})).decode()
     return Summary(min(times), max(times), stack_of(lines[0]).decode(), stack_of(lines[-1]).decode(), found)
+
+
+def _private(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
 
 
 def _cut(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

@@ -73,7 +73,7 @@ class LocalLogs:
             self._recent.extend(enumerate(lines, self._last + 1))
             self._last += len(lines)
             if size + len(content) >= self._full:
-                self._seal()
+                self._try_to_seal()
         if lines:
             with self._came:
                 self._came.notify_all()
@@ -143,7 +143,7 @@ class LocalLogs:
         """Forget segments that are too old or too much, the oldest first; and seal what has been open for a day."""
         with self._lock:
             if self._opened < (now - _OPEN_FOR).timestamp():
-                self._seal()
+                self._try_to_seal()
             total = sum(one.size for one in self._sealed)
             for segment in self._sealed:
                 written = segments.index_of(segment.path).stat().st_mtime
@@ -200,21 +200,33 @@ class LocalLogs:
         """Open a new file, with all marks at its beginning."""
         path = self._folder / f"{self._last + 1:016d}.lines"
         fresh = path.with_suffix(".fresh")
-        self._file = os.open(fresh, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        os.write(self._file, _mark(self._marks))
+        file = os.open(fresh, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        os.write(file, _mark(self._marks))
         fresh.replace(path)
+        self._file = file
         self._path, self._opened = path, path.stat().st_mtime
 
     def _seal(self) -> None:
         """Make a segment of the open file and begin another one."""
-        content, before = self._open_content(), self._path
-        segment = segments.seal(content, before.with_suffix(".zst"))
+        path, file = self._path, self._file
+        segment = segments.seal(self._open_content(), path.with_suffix(".zst"))
         if segment is None:
             return
+        try:
+            self._begin()
+        except OSError:
+            segment.remove()
+            raise
         self._sealed = (*self._sealed, segment)
-        os.close(self._file)
-        self._begin()
-        before.unlink()
+        os.close(file)
+        path.unlink()
+
+    def _try_to_seal(self) -> None:
+        """What cannot be sealed now stays open: its lines are kept already."""
+        try:
+            self._seal()
+        except OSError as problem:
+            _log.warning("log lines cannot be compressed: %s", problem)
 
     def _open_content(self) -> bytes:
         return os.pread(self._file, os.fstat(self._file).st_size, 0)
