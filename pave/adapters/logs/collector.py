@@ -183,11 +183,11 @@ def _not_before(at: datetime, event: datetime) -> datetime:
 
 def _origin(subject: str) -> Origin:
     """Where a run's lines belong: to the stack that it is about, else to what its subject names."""
+    kind, _, rest = subject.partition("/")
+    if kind == "change":
+        return Origin(RUN, "", rest.partition("/")[0], "run")
     try:
         stack = Address.parse(subject).stack
     except Refused:
-        kind, _, rest = subject.partition("/")
-        return Origin(RUN, "", rest or kind, "run")
-    if subject.startswith("change/"):
-        return Origin(RUN, "", stack.component, "run")
+        return Origin(RUN, "", kind, "run")
     return Origin(RUN, stack.environment, stack.component, "run")

@@ -9,6 +9,7 @@ pushed again, and Loki drops a line that it has already.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 import time
@@ -31,11 +32,13 @@ _LABELS = ("source", "environment", "component", "process", "version")
 _OURS = frozenset({*_LABELS, "revision", "level", "detected_level", "service_name"})
 _NO_NAME = re.compile(r"[^a-zA-Z0-9_]")
 _SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
+_NEVER = (400, 413, 422)
 _MOST_BYTES = 2**20
 _SEARCHED = timedelta(days=30)
 _POLL_SECONDS = 0.4
 _LATE = timedelta(seconds=10)
 _POSITION = re.compile(r"^(\d{19})\.(\d{6})$")
+_log = logging.getLogger(__name__)
 
 
 class Loki:
@@ -62,7 +65,7 @@ class Loki:
         """Push lines, then keep the marks."""
         with self._lock:
             for batch in _batches(lines):
-                self._ask("POST", "push", json={"streams": batch})
+                self._push(batch)
             self._marks = {key: mark for key, mark in (self._marks | dict(marks)).items() if mark}
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             fresh = self._file.with_suffix(".fresh")
@@ -132,15 +135,23 @@ class Loki:
         ]
         return sorted(found, key=lambda one: one[0])
 
+    def _push(self, streams: Sequence[Mapping[str, Any]]) -> None:
+        """What Loki will never take (too old, too long by its limits) is given up, or nothing behind it would arrive."""
+        try:
+            self._ask("POST", "push", json={"streams": streams})
+        except Refused as problem:
+            _log.warning("%s", problem)
+
     def _ask(self, method: str, path: str, **parts: Any) -> Any:
         try:
             answer = self._http.request(method, f"/loki/api/v1/{path}", **parts)
         except httpx.HTTPError as problem:
             raise Transient(error(f"Loki does not answer: {problem}", remedy="Check loki_url.")) from problem
-        if answer.status_code >= 500 or answer.status_code == 429:
-            raise Transient(error(f"Loki answers {answer.status_code}: {answer.text[:200]}", remedy="Ask again later."))
+        if answer.status_code in _NEVER:
+            raise Refused(error(f"Loki refuses that: {answer.text[:300]}"))
         if answer.status_code >= 400:
-            raise Refused(error(f"Loki refuses that: {answer.text[:300]}", remedy="Check loki_tenant and loki_token."))
+            remedy = "Check loki_tenant and loki_token." if answer.status_code < 500 else "Ask again later."
+            raise Transient(error(f"Loki answers {answer.status_code}: {answer.text[:200]}", remedy=remedy))
         return answer.json() if answer.content else {}
 
 
