@@ -136,7 +136,7 @@ class Loki:
         return sorted(found, key=lambda one: one[0])
 
     def _push(self, streams: Sequence[Mapping[str, Any]]) -> None:
-        """What Loki will never take (too old, too long by its limits) is given up, or nothing behind it would arrive."""
+        """What Loki will never take (too old or too long for it) is given up, or nothing behind it would arrive."""
         try:
             self._ask("POST", "push", json={"streams": streams})
         except Refused as problem:

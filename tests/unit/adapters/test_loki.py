@@ -120,8 +120,10 @@ def test_much_is_pushed_in_parts(loki):
         ),
         (
             LogQuestion(text='say "hi" (now) a.b', fields=(("request.method", 'G"T'),), level=Level.ERROR),
-            '{source=~"workload|router|run"} |~ "(?i)say \\"hi\\" \\\\(now\\\\) a\\\\.b"'
-            ' | request_method="G\\"T" | level=~"error|fatal"',
+            (
+                '{source=~"workload|router|run"} |~ "(?i)say \\"hi\\" \\\\(now\\\\) a\\\\.b"'
+                ' | request_method="G\\"T" | level=~"error|fatal"'
+            ),
         ),
     ],
 )
