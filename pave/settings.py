@@ -51,6 +51,15 @@ class Settings:
     trash_days: int = field(
         default=7, metadata={"about": "Days for which a removed database or bucket can be restored"}
     )
+    log_days: int = field(default=14, metadata={"about": "Days for which log lines are kept"})
+    log_megabytes: int = field(
+        default=2000, metadata={"about": "Megabytes of disk that log lines may take, compressed; the oldest go first"}
+    )
+    loki_url: str = field(
+        default="", metadata={"about": "A Loki that keeps the log lines instead; empty: files on this machine"}
+    )
+    loki_tenant: str = field(default="", metadata={"about": "The tenant to be at Loki (X-Scope-OrgID)"})
+    loki_token: str = _secret("A bearer token for Loki; empty: none is sent")
     log_level: str = field(default="INFO", metadata={"about": "How much Pave says in its own log, logs/server.log"})
     public_url: str = field(
         default="", metadata={"about": "Where people and forges reach Pave from outside; empty: on this machine only"}

@@ -136,9 +136,30 @@ class Client:
                 raise Unreachable(self.url, "the stream ends again and again")
             time.sleep(0.3)
 
-    def _stream(self, path: str, last: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    def stream(self, path: str, query: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """(kind, data) of a stream below /api/v1 that has no end; resumes where it broke.
+
+        Raises `Unreachable` where the server stays away for a minute, `Refusal` for what it does not take.
+        """
+        last, until = "", time.monotonic() + PATIENCE
+        while True:
+            try:
+                for kind, identifier, data in self._stream(PREFIX + path, last, query):
+                    last = identifier or last
+                    until = time.monotonic() + PATIENCE
+                    yield kind, data
+                until = time.monotonic() + PATIENCE
+            except httpx.HTTPError as problem:
+                if time.monotonic() > until:
+                    raise Unreachable(self.url, "the server went away") from problem
+            time.sleep(0.3)
+
+    def _stream(
+        self, path: str, last: str, query: Mapping[str, Any] | None = None
+    ) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
-        with self._http.stream("GET", path, headers=headers, timeout=httpx.Timeout(45, connect=5)) as response:
+        timeout = httpx.Timeout(45, connect=5)
+        with self._http.stream("GET", path, params=query, headers=headers, timeout=timeout) as response:
             if response.status_code >= 500:
                 return
             if response.status_code >= 400:

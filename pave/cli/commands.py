@@ -38,6 +38,7 @@ PANELS = {
     "component": "Services",
     "template": "Services",
     "stack": "Services",
+    "log": "Services",
     "resource": "Resources",
     "resources": "Resources",
     "environment": "Environments",
@@ -110,7 +111,7 @@ def _command(operation: Operation[Any, Any]) -> Callable[..., None]:
     parameters += _switches(operation)
 
     def command(ctx: typer.Context, **given: Any) -> None:
-        switches = {name: given.pop(name, None) for name in ("as_json", "dry_run", "wait", "key")}
+        switches = {name: given.pop(name, None) for name in ("as_json", "dry_run", "wait", "key", "follow")}
         values = _values(operation, given)
         session: Session = ctx.find_object(Session) or Session()
         with guarded(json_wanted=bool(switches["as_json"])), contextlib.closing(session.client()) as client:
@@ -205,6 +206,9 @@ def _switches(operation: Operation[Any, Any]) -> list[inspect.Parameter]:
         found.append(_keyword("wait", Annotated[bool, typer.Option("--wait/--no-wait", help=about)], default=True))
         about = "Asked again with the same key, it happens once."
         found.append(_keyword("key", Annotated[str, typer.Option("--key", help=about, show_default=False)], default=""))
+    if operation.stream:
+        about = "Go on with what comes, until Ctrl-C."
+        found.append(_keyword("follow", Annotated[bool, typer.Option("--follow", "-f", help=about)], default=False))
     about = "Print the answer as JSON."
     found.append(_keyword("as_json", Annotated[bool, typer.Option("--json", help=about)], default=False))
     return found
@@ -258,6 +262,11 @@ def _document(name: str, text: str) -> Any:
 
 
 def _ask(client: Client, operation: Operation[Any, Any], values: dict[str, Any], switches: Mapping[str, Any]) -> None:
+    if "colour" in operation.input.model_fields and sys.stdout.isatty() and not switches["as_json"]:
+        values.setdefault("colour", True)
+    if switches["follow"]:
+        _follow(client, operation, values, quiet=bool(switches["as_json"]))
+        return
     method, _, path = operation.rest.partition(" ")
     fields, asked = operation.input.model_fields, dict(values)
     for name in re.findall(r"{(\w+)(?::\w+)?}", path):
@@ -284,6 +293,15 @@ def _ask(client: Client, operation: Operation[Any, Any], values: dict[str, Any],
         raise typer.Exit(FAILED)
     if answer.get("allowed") is False:  # a question about rights, for scripts too
         raise typer.Exit(DENIED)
+
+
+def _follow(client: Client, operation: Operation[Any, Any], values: Mapping[str, Any], *, quiet: bool) -> None:
+    """Show what comes, without end; as JSON a line each."""
+    for _, data in client.stream(operation.stream, {key: _text(value) for key, value in values.items()}):
+        if quiet:
+            print(json.dumps(data, ensure_ascii=False), flush=True)
+        else:
+            render.show({"lines": [data]}, operation.output.__name__)
 
 
 def _text(value: Any) -> Any:
@@ -346,7 +364,10 @@ def _plain(annotation: Any) -> Any:
     if inspect.isclass(annotation) and issubclass(annotation, enum.Enum):
         return Literal[tuple(one.value for one in annotation)]
     if get_origin(annotation) in (list, tuple, set, frozenset):
-        return list[_plain(get_args(annotation)[0])] if not _is_object(annotation) else str  # type: ignore[misc]
+        one = _plain(get_args(annotation)[0])
+        if get_origin(one) is Literal:
+            one = str  # Typer has no lists of choices; the input's model refuses the others
+        return list[one] if not _is_object(annotation) else str  # type: ignore[valid-type]
     if get_origin(annotation) is Literal or annotation in (str, int, float, bool):
         return annotation
     return str

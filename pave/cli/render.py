@@ -76,6 +76,10 @@ def show(data: Any, model: str, *, steps: bool = True) -> None:
         out.print(_stack(StackView.model_validate(data)))
     elif model == "Credentials":
         _credentials(out, data)
+    elif model == "LogPage":
+        from pave.cli import log_lines  # noqa: PLC0415 — it draws with what is here
+
+        log_lines.show(out, data)
     elif model == "TokenView":
         out.print(facts({key: value for key, value in data.items() if key != "token"}))
         out.print(Text(str(data["token"])), soft_wrap=True)
@@ -208,6 +212,8 @@ def run_view(view: RunView, *, steps: bool = True) -> RenderableType:
     urls = view.result.get("urls") if view.state == "succeeded" else None
     if isinstance(urls, Mapping):
         parts += [Text.assemble(("  ↗ ", "cyan"), (str(url), "underline")) for url in urls.values()]
+    if view.state == "failed" and view.logs:
+        parts.append(Text(f"  all it said: {view.logs}", style="dim"))
     if view.id and not view.ended:
         parts.append(Text(f"  run {view.id}", style="dim"))
     return Group(*parts)
@@ -293,7 +299,7 @@ _FIRST = (
 _HIDDEN = frozenset(
     {"repository", "phase", "checked_at", "started_at", "finished_at", "parameters", "result", "steps", "plan"}
     | {"remedy", "require", "observed_at", "artifact", "asked_at", "checked_at", "built_at", "recorded_at", "head"}
-    | {"committed_at", "auto", "recovers", "expires_at"}
+    | {"committed_at", "auto", "recovers", "expires_at", "logs"}
 )
 _SAID_BY_ADDRESS = frozenset({"environment", "component", "run", "door", "verdict"})
 _NO_FACTS = frozenset({"last_event"})

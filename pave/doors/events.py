@@ -183,8 +183,8 @@ def routes(hub: Hub, run: Callable[[str], RunView | None], may: May) -> list[Rou
     """The two streams. `run` looks up a run for the stream that ends with it, `may` is the judge of rights."""
 
     async def everything(request: Request) -> Response:
-        if (refused := await _refused(request, may)) is not None:
-            return refused
+        if (no := await refused(request, may)) is not None:
+            return no
         after = _after(request)
         if isinstance(after, Problem):
             return after.response(request.state.request_id)
@@ -193,8 +193,8 @@ def routes(hub: Hub, run: Callable[[str], RunView | None], may: May) -> list[Rou
         return _stream(_events(hub, after, (wanted.get("subject", ""), wanted.get("run", "")), hidden))
 
     async def one_run(request: Request) -> Response:
-        if (refused := await _refused(request, may)) is not None:
-            return refused
+        if (no := await refused(request, may)) is not None:
+            return no
         after = _after(request)
         if isinstance(after, Problem):
             return after.response(request.state.request_id)
@@ -207,7 +207,8 @@ def routes(hub: Hub, run: Callable[[str], RunView | None], may: May) -> list[Rou
     return [Route("/api/v1/events", everything), Route("/api/v1/runs/{run}/events", one_run)]
 
 
-async def _refused(request: Request, may: May) -> Response | None:
+async def refused(request: Request, may: May) -> Response | None:
+    """The answer to whoever may not read what happens here; None where they may."""
     if await run_in_threadpool(may, request.state.principal, Verb.READ):
         return None
     remedy = "`pave can` says why, and what would have to change."

@@ -16,11 +16,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
-from pave.doors import api, events, portal
+from pave.doors import api, events, logs, portal
 from pave.doors.gate import Access, Authenticate, Gate, Sessions
 from pave.engine.operations import Operation
 from pave.engine.views import Overview, RunView
-from pave.ports import Principal
+from pave.ports import Logs, Principal
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Parts:
     `context` makes a handler's first argument from a `Call`; `run` looks a run up; `unready` names what is
     not ready yet (empty: ready); `mounts` are doors that authenticate by themselves, by path (`/git`, `/state`).
     `may` is the judge of rights about the platform as a whole, for streams; operations ask it by themselves.
+    `logs` are the lines that can be followed, and what makes a question of a request for them.
     """
 
     operations: Sequence[Operation[Any, Any]]
@@ -43,6 +44,7 @@ class Parts:
     unready: Callable[[], Mapping[str, str]] = dict
     hosts: tuple[str, ...] = ()
     mounts: Mapping[str, ASGIApp] = field(default_factory=dict)
+    logs: tuple[Logs, logs.Ask] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,24 @@ class Site:
     app: Gate
     api: FastAPI
     hub: events.Hub
+    lines: logs.Hub | None = None
+
+    def end_streams(self) -> None:
+        """End every open stream, from any thread."""
+        self.hub.close()
+        if self.lines is not None:
+            self.lines.close()
 
 
 def assemble(parts: Parts) -> Site:
     """Put the doors together."""
     hub = events.Hub(parts.events)
+    lines = logs.Hub(parts.logs[0]) if parts.logs else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        hub.close()
+        made.end_streams()
 
     async def alive(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -74,6 +84,8 @@ def assemble(parts: Parts) -> Site:
     rest = api.build(parts.operations, parts.context, lifespan=lifespan)
     rest.router.routes.extend([Route("/healthz", alive), Route("/readyz", ready)])
     rest.router.routes.extend(events.routes(hub, parts.run, parts.may))
+    if parts.logs and lines:
+        rest.router.routes.extend(logs.routes(lines, parts.logs[1], parts.may))
     rest.router.routes.extend(portal.routes(parts.overview, parts.sessions, lambda: api.openapi(rest)))
     rest.router.routes.extend(Mount(path, app) for path, app in parts.mounts.items())
     access = Access(
@@ -83,7 +95,8 @@ def assemble(parts: Parts) -> Site:
         own_authentication=tuple(path.rstrip("/") + "/" for path in parts.mounts),
         welcome=portal.welcome,
     )
-    return Site(Gate(rest, access), rest, hub)
+    made = Site(Gate(rest, access), rest, hub, lines)
+    return made
 
 
 class Server(uvicorn.Server):
@@ -106,7 +119,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, end the streams, let requests finish."""
-        self.site.hub.close()
+        self.site.end_streams()
         await super().shutdown(sockets)
 
     def run_here(self) -> None:

@@ -19,6 +19,7 @@ from pave.engine.world import World
 from pave.model.diagnostics import Refused, Unknown, error
 from pave.model.names import Address
 from pave.observe.demand import TYPE
+from pave.observe.logs import of_run
 from pave.request.intent import Intent, Request, kind_of, subject_of
 
 
@@ -94,6 +95,7 @@ class Context:
             error=run.error if run.state is not State.SUCCEEDED else None,
             result=run.result,
             remedy=_remedy(run.verdict or {}) or str((run.error or {}).get("remedy", "")),
+            logs=of_run(run.id).command,
         )
 
     def run(self, run_id: str) -> Run:

@@ -1,4 +1,4 @@
-"""Housekeeping: backups that are due, the day's scores, trash and judgements that were kept long enough.
+"""Housekeeping: backups that are due, the day's scores, trash, log lines and judgements that were kept long enough.
 
 It runs beside the reconciler, slowly; what it misses in one round it does in the next.
 """
@@ -40,6 +40,7 @@ class Housekeeper:
         for address in self._world.cloud.tidy(self._world.clock.now()):
             self._world.events.emit("resource.backed-up", str(address))
         keep_scores(self._world)
+        self._world.logs.tidy(self._world.clock.now())
         self._world.judgements.forget(self._world.clock.now() - WINDOW)
 
     def _rounds(self) -> None:

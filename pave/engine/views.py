@@ -44,6 +44,7 @@ class RunView(BaseModel):
     error: dict[str, Any] | None = Field(None, description="Why it failed: summary, detail, remedy, file, line.")
     result: dict[str, Any] = Field(default_factory=dict, description="What came of it: commit, urls and the like.")
     remedy: str = Field("", description="What to do next, as a command where there is one.")
+    logs: str = Field("", description="The command that shows what the run said.")
 
     @property
     def ended(self) -> bool:

@@ -27,6 +27,7 @@ from pave.ports import (
     Feedback,
     Forge,
     Judgements,
+    Logs,
     Plans,
     PlatformRepository,
     PolicyEngine,
@@ -81,6 +82,7 @@ class World:
     forges: Mapping[str, Forge]
     post: Post
     events: Events
+    logs: Logs
     queue: Queue
     catalog: Catalog
     projection: CatalogProjection

@@ -58,7 +58,7 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     return masker.feed(text) + masker.end()
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def _compiled(secrets: tuple[str, ...]) -> tuple[re.Pattern[str] | None, int]:
     """One pattern for every form of every secret, the longest first."""
     forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}

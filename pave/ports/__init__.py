@@ -54,6 +54,11 @@ from pave.ports.forges import (
     Post,
     Unsigned,
 )
+from pave.ports.logs import (
+    Found,
+    LogFile,
+    Logs,
+)
 from pave.ports.making import (
     Artifact,
     Builder,
@@ -136,11 +141,14 @@ __all__ = [
     "Feedback",
     "Forge",
     "ForgeEvent",
+    "Found",
     "Holder",
     "Incoming",
     "Judgement",
     "Judgements",
     "Letter",
+    "LogFile",
+    "Logs",
     "Metrics",
     "Note",
     "Plans",

@@ -44,9 +44,6 @@ class Cloud(Protocol):
     def urls(self, stack: Address) -> Mapping[str, str]:
         """Where a stack answers, by route name."""
 
-    def logs(self, address: Address, lines: int = 100) -> Sequence[str]:
-        """The last lines that a workload wrote, secrets masked."""
-
     def trash(self) -> Sequence[Mapping[str, Any]]:
         """Removed resources that can still be restored: address, type, removed_at, until."""
 

@@ -1,4 +1,4 @@
-"""What runs on this machine, for those who ask: health with its reason, addresses, logs, the trash.
+"""What runs on this machine, for those who ask: health with its reason, addresses, the trash.
 
 It reads and never repairs: the reconciler decides what to do about what it says.
 """
@@ -69,11 +69,6 @@ class LocalCloud:
         """Where a stack answers, by route name."""
         found = {address.resource: one.url for address, one in self._workloads.all(stack.stack).items() if one.url}
         return {**found, **self._routes.urls(stack.stack)}
-
-    def logs(self, address: Address, lines: int = 100) -> Sequence[str]:
-        """The last lines that a workload wrote, secrets masked; for a stack, those of its workloads."""
-        wanted = [address] if address.resource else sorted(self._workloads.all(address))
-        return [line for one in wanted for line in self._workloads.logs(one, lines)]
 
     def probe(self, stack: Address, *, candidate: bool = False) -> Sequence[Probe]:
         """Ask every route of a stack through the router; with `candidate` its coming version, at its own ports."""

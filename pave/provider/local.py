@@ -5,7 +5,7 @@ Nothing is started here but the provider's socket; each server starts when a res
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from pave.ports.machine import Confiner
 from pave.provider.cloud import LocalCloud
 from pave.provider.containers import Artifacts
+from pave.provider.log_files import LogFiles
 from pave.provider.routes import Routes
 from pave.provider.serve import ProviderServer
 from pave.provider.servers.caddy import Router
@@ -32,13 +33,17 @@ class Sandbox(Confiner, Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """What can be chosen. `caddy` is a program; `router_port` 0 takes a free one."""
+    """What can be chosen. `caddy` is a program; `router_port` 0 takes a free one.
+
+    `last_words` is told each log file of a workload that is about to be deleted.
+    """
 
     programs: Programs
     caddy: Path
     router_port: int
     trash_days: int
     start_seconds: float
+    last_words: Callable[[Path], None] = lambda _: None
 
 
 class Local:
@@ -59,8 +64,10 @@ class Local:
             directory=ground.directory / "workloads",
             logs=ground.logs,
             start_seconds=options.start_seconds,
+            last_words=options.last_words,
         )
         self.workloads = Workloads(site, self.routes)
+        self.log_files = LogFiles(self.workloads, self.router.logs)
         self.trash = Trash((*self.services.stores, self.volumes), options.trash_days)
         kinds = {**self.services.live(), "volume": self.volumes.all}
         self.cloud = LocalCloud(

@@ -41,7 +41,10 @@ _nobody: Record = {"revision": "", "revisions": {}}
 
 @dataclass(frozen=True)
 class Site:
-    """What workloads stand on. `directory` is for their files, `logs` for what they say; both are Pave's alone."""
+    """What workloads stand on. `directory` is for their files, `logs` for what they say; both are Pave's alone.
+
+    `last_words` is told a log that is about to be deleted.
+    """
 
     inventory: Inventory
     machine: Machine
@@ -52,6 +55,7 @@ class Site:
     logs: Path
     start_seconds: float = 30.0
     drain_seconds: float = 10.0
+    last_words: Callable[[Path], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ class Workloads:
                 record |= {"candidate": spec.revision, "weight": spec.weight}
             else:
                 record |= {"revision": spec.revision, "candidate": "", "weight": 100}
-            record |= {"host": spec.host, "owner": spec.owner, "masks": list(spec.secrets), "asleep": False}
+            record |= {"host": spec.host, "owner": spec.owner, "asleep": False}
             record["ports"] = [vars(port) for port in spec.ports]
             self._keep(key, record)
             self._routes.publish()
@@ -105,7 +109,7 @@ class Workloads:
 
     def _stays(self, address: Address, record: Record) -> bool:
         """Have the version that was there running beside the one that is coming; whether it does."""
-        path = self._spec(address, record["revision"])
+        path = self.spec_file(address, record["revision"])
         revision = record["revisions"].get(record["revision"])
         if revision is None or not path.is_file():
             return False
@@ -157,21 +161,10 @@ class Workloads:
             if stack is None or address.stack == stack
         }
 
-    def logs(self, address: Address, lines: int = 100) -> list[str]:
-        """The last lines of what serves, without secrets; with several programs each line names its own."""
-        record = self.site.inventory.get(WORKLOAD, str(address)) or {"revisions": {}, "revision": "", "masks": []}
-        newest = record.get("candidate") or record["revision"]
-        programs = record["revisions"].get(newest, {}).get("programs", [])
-        said = []
-        for name in programs:
-            label = f"{name.rsplit('.', 2)[-2]}.{name.rsplit('.', 1)[-1]} | " if len(programs) > 1 else ""
-            said += [f"{label}{masked(line, record['masks'])}" for line in _tail(self._log(name), lines)]
-        return said[-lines * max(len(programs), 1) :]
-
     def execute(self, address: Address, command: str, report: Callable[[str], None], cancel: Cancel) -> None:
         """Run a command once beside what serves: its files, variables and limits. Raises `Refused` where it fails."""
         record = self.site.inventory.get(WORKLOAD, str(address)) or _nobody
-        path = self._spec(address, record.get("candidate") or record["revision"])
+        path = self.spec_file(address, record.get("candidate") or record["revision"])
         if not path.is_file():
             raise Refused(error(f"{address} runs nothing that {command!r} could be run beside", address=str(address)))
         spec = WorkloadSpec.read(json.loads(path.read_bytes()))
@@ -229,7 +222,7 @@ class Workloads:
             record["revisions"][spec.revision] = {"programs": names, "ports": ports, "released": released}
             self._keep(key, record)
             self.site.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_private(self._spec(spec.address, spec.revision), spec.as_data())
+            write_private(self.spec_file(spec.address, spec.revision), spec.as_data())
 
     def _lost_port(self, revision: Mapping[str, Any]) -> bool:
         """Whether a stranger sits on a port of a replica that does not run."""
@@ -275,7 +268,7 @@ class Workloads:
                 name = _program_name(housing.spec, container.name, number)
                 confinement = self._complete(housing.container(container, replica))
                 argv = self.site.sandbox.command(confinement)
-                log = self._log(name)
+                log = self.log_file(name)
                 self.site.machine.ensure(Program(name, argv, log, environment=confinement.environment))
                 # Of several containers nobody says which one listens, unless a readiness path does.
                 port = (
@@ -303,10 +296,11 @@ class Workloads:
     def _take_away(self, key: str, record: Record, revision: str) -> None:
         for name in record["revisions"][revision]["programs"]:
             self.site.machine.remove(name)
+            self.site.last_words(self.log_file(name))
             for log in self.site.logs.glob(f"{name}.log*"):
                 log.unlink(missing_ok=True)
         shutil.rmtree(self._folder(Address.parse(key), revision), ignore_errors=True)
-        self._spec(Address.parse(key), revision).unlink(missing_ok=True)
+        self.spec_file(Address.parse(key), revision).unlink(missing_ok=True)
         del record["revisions"][revision]
         self._keep(key, record)
 
@@ -330,15 +324,16 @@ class Workloads:
     def _folder(self, address: Address, revision: str) -> Path:
         return self.site.directory / f"{str(address).replace('/', '.')}.{revision}"
 
-    def _spec(self, address: Address, revision: str) -> Path:
+    def spec_file(self, address: Address, revision: str) -> Path:
         """Keeps what a revision was asked to be, for commands that are run beside it; Pave's alone."""
         return self.site.directory / f"{str(address).replace('/', '.')}.{revision}.json"
 
-    def _log(self, name: str) -> Path:
+    def log_file(self, name: str) -> Path:
+        """Where a program's lines go."""
         return self.site.logs / f"{name}.log"
 
     def _said(self, name: str) -> list[str]:
-        return _tail(self._log(name), _LOG_LINES)
+        return _tail(self.log_file(name), _LOG_LINES)
 
 
 def _blank(spec: WorkloadSpec) -> Record:

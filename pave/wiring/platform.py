@@ -29,6 +29,9 @@ from pave.adapters.git.platform import GitPlatformRepository
 from pave.adapters.git.server import GitServer
 from pave.adapters.git.services import GitRepositories
 from pave.adapters.git.tree import GitTree
+from pave.adapters.logs.collector import Collector
+from pave.adapters.logs.loki import Loki
+from pave.adapters.logs.store import LocalLogs
 from pave.adapters.postgres import database
 from pave.adapters.postgres.catalog import PostgresCatalog
 from pave.adapters.postgres.credentials import PostgresCredentials
@@ -52,6 +55,7 @@ from pave.engine.operations import Call, Nothing
 from pave.engine.pushes import Pushes, refusal_to
 from pave.engine.reconciler import Reconciler
 from pave.engine.registry import OPERATIONS, platform
+from pave.engine.registry import logs as log_operations
 from pave.engine.rights import may
 from pave.engine.snapshots import Snapshots
 from pave.engine.usage import Tally
@@ -62,7 +66,7 @@ from pave.engine.worker import Worker
 from pave.engine.world import World, nothing
 from pave.model.diagnostics import Refused, error
 from pave.model.names import Ref
-from pave.ports import PLATFORM_REPOSITORY, Cloud, Engine, Forge, Principal
+from pave.ports import PLATFORM_REPOSITORY, Cloud, Engine, Forge, Logs, Principal
 from pave.provider.local import Local, Options
 from pave.provider.services import Programs
 from pave.settings import Settings
@@ -113,6 +117,8 @@ class Platform:
         self.builder = SandboxBuilder(self.settings, self.base.sandbox)
         self._git = GitServer(self.settings.git, self.base.places.run, lambda name: _place(truth, repositories, name))
         cloud = self._cloud()
+        logs = _logs(self.settings)
+        self._closing.callback(logs.close)
         stacks, catalog = PostgresStacks(self.records), PostgresCatalog(self.records)
         self.world = World(
             **records_of(self.records, self.cipher),
@@ -130,6 +136,7 @@ class Platform:
             policies=SandboxPolicyEngine(self.base.sandbox),
             credentials=self.credentials,
             forges=_forges(self.settings),
+            logs=logs,
             queue=self.queue,
             catalog=catalog,
             projection=CatalogProjection(truth, repositories, stacks, catalog),
@@ -139,6 +146,11 @@ class Platform:
             holder=self.holder,
             reached=failpoint(os.environ.get("PAVE_FAILPOINT", "")),
         )
+        self._make_workers()
+
+    def _make_workers(self) -> None:
+        """What works by itself once it is started."""
+        self.collector = Collector(self.world.logs, self.local.log_files, self.world.events, self.world.clock)
         self.worker = Worker(self.world)
         self.reconciler = Reconciler(self.world, self.settings.resync_seconds)
         self.housekeeper = Housekeeper(self.world)
@@ -155,6 +167,8 @@ class Platform:
         waker = Waker(self.local.router.waker, partial(wake, self.world))
         waker.start()
         self._closing.callback(waker.stop)
+        self.collector.start()
+        self._closing.callback(self.collector.close)
         self.queue.work(self.worker.carry_out, self.settings.workers)
         # Closed first: what a worker holds is ended well before the engine below it goes.
         self._closing.callback(self.queue.close)
@@ -180,6 +194,7 @@ class Platform:
                 authenticate=lambda token: self.credentials.check("token", token),
                 sessions=_Sessions(self.credentials),
                 events=self.world.events,
+                logs=(self.world.logs, partial(log_operations.question, self.world)),
                 hosts=_hosts(self.settings.public_url),
                 run=self._run_view,
                 overview=self._overview,
@@ -244,11 +259,16 @@ class Platform:
             str(self.base.postgres_programs()), settings.nats_server, settings.redis_server, settings.weed
         )
         caddy = Path(settings.caddy or Path(sysconfig.get_path("scripts"), "caddy"))
-        options = Options(programs, caddy, settings.router_port, settings.trash_days, settings.start_seconds)
+        options = Options(
+            programs, caddy, settings.router_port, settings.trash_days, settings.start_seconds, self._last_words
+        )
         self.local = Local(self.base.ground("cloud"), self.base.sandbox, self.builder, options)
         self._provider = self.local.serve(self.base.places.run / "provider" / "socket")
         self._closing.callback(self._provider.stop)
         return self.local.cloud
+
+    def _last_words(self, log: Path) -> None:
+        self.collector.finish(log)
 
     def _free_what_the_dead_held(self) -> None:
         """Only one server works on this data, and it is this one: whoever held something on this host is dead."""
@@ -272,6 +292,14 @@ def _forges(settings: Settings) -> Mapping[str, Forge]:
         Gitea(settings.gitea_secret, settings.gitea_token, settings.gitea_url),
     )
     return {one.name: one for one in found}
+
+
+def _logs(settings: Settings) -> Logs:
+    """Where log lines are kept. Raises `Refused` for a Loki whose address is none."""
+    folder = settings.data / "logs" / "kept"
+    if settings.loki_url:
+        return Loki(settings.loki_url, settings.loki_tenant, settings.loki_token, folder / "loki.json")
+    return LocalLogs(folder, settings.log_megabytes * 10**6, settings.log_days)
 
 
 def _tells(settings: Settings) -> bool:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,12 +167,46 @@ def reads_what_happened(there: Platform) -> None:
     history = pave(data, "history", "dev/hello")
     assert len(history.splitlines()) == 1 + 3, history
     assert "user:dana" in history
-    assert "GET /" in pave(data, "logs", "dev/hello")
-    assert pave_json(data, "logs", "dev/hello")["lines"]
+    reads_the_logs(there)
     for words in (("overview",), ("stacks",), ("templates",), ("env", "list"), ("whoami",), ("guardrail", "list")):
         assert pave(data, *words).strip()
         assert pave_json(data, *words)
     assert there.data.name not in pave(data, "guardrail", "test")
+
+
+def reads_the_logs(there: Platform) -> None:
+    data = there.data
+    assert "GET /" in pave(data, "logs", "dev/hello")
+    asked = ("--field", "status=200", "--field", "path=/", "--since", "1h", "--source", "router")
+    found = pave_json(data, "logs", "dev/hello", *asked)["lines"]
+    assert found
+    assert {one["fields"]["status"] for one in found} == {"200"}
+    delivered = pave_json(data, "deliveries", "--component", "hello")["deliveries"][-1]
+    version = shlex.split(delivered["logs"])[1:]
+    assert {one["stack"] for one in pave_json(data, *version)["lines"]} == {"dev/hello"}
+    said = pave_json(data, *shlex.split(pave_json(data, "run", delivered["run"])["logs"])[1:])["lines"]
+    assert {one["fields"]["run"] for one in said} == {delivered["run"]}
+    argv = [
+        sys.executable,
+        "-m",
+        "pave",
+        "--data",
+        str(data),
+        "logs",
+        "dev/hello",
+        "--follow",
+        "--grep",
+        "/new",
+        "--json",
+    ]
+    follower = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+    try:
+        there.fetch("dev/hello", "/new")
+        assert follower.stdout is not None
+        assert "/new" in json.loads(follower.stdout.readline())["text"]
+    finally:
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(10) == 130
 
 
 def test_every_template_makes_what_it_promises(there: Platform) -> None:

@@ -354,10 +354,10 @@ def sample_overview() -> Overview:
 class Running:
     """A real server in a thread."""
 
-    def __init__(self, world: World, port: int = 0) -> None:
+    def __init__(self, world: World, port: int = 0, **parts: Any) -> None:
         self.listener = listen("127.0.0.1", port)
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.server = Server(site(world), self.listener)
+        self.server = Server(site(world, **parts), self.listener)
         self.thread = threading.Thread(target=self.server.run_here, daemon=True)
         self.thread.start()
         while not self.server.started:

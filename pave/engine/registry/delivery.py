@@ -14,6 +14,7 @@ from pave.engine.operations import Operation
 from pave.engine.registry.changes import CheckView
 from pave.engine.where import where
 from pave.model.diagnostics import Unknown, error
+from pave.observe.logs import of_delivery
 from pave.ports import Delivery
 from pave.request.roles import Verb
 
@@ -85,6 +86,7 @@ class DeliveryView(BaseModel):
     failed_at: datetime | None = None
     recovered_at: datetime | None = None
     seconds: float | None = Field(None, description="From asked to live.")
+    logs: str = Field("", description="The command that shows what this version said there.")
 
 
 class DeliveryList(BaseModel):
@@ -158,7 +160,8 @@ def _deliveries(context: Context, given: DeliveryFilter) -> DeliveryList:
 def _delivery(one: Delivery) -> DeliveryView:
     known = {key: value for key, value in asdict(one).items() if key in DeliveryView.model_fields}
     seconds = (one.live_at - one.asked_at).total_seconds() if one.live_at and one.asked_at else None
-    return DeliveryView(**{**known, "stack": str(one.stack), "seconds": seconds})
+    logs = of_delivery(one.stack, one.artifact, one.recorded_at or one.asked_at, one.failed_at).command
+    return DeliveryView(**{**known, "stack": str(one.stack), "seconds": seconds, "logs": logs if one.artifact else ""})
 
 
 def _checks(context: Context, given: CheckFilter) -> CheckList:

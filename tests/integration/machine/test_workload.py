@@ -61,10 +61,8 @@ def test_it_runs_unprivileged_with_what_it_was_told(world):
     assert 20000 <= int(seen["environ"]["PORT"]) < 32000
 
 
-def test_no_secret_is_seen_in_arguments_or_logs(world):
+def test_no_secret_is_seen_in_arguments(world):
     state = world.workloads.ensure(spec("1", variables={"API_TOKEN": "s3cr3t-value"}))
-    lines = world.workloads.logs(WORKLOAD)
-    assert "starting 1 token •••" in lines
     for line in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             assert b"s3cr3t-value" not in line.read_bytes()
