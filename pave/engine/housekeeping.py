@@ -1,4 +1,4 @@
-"""Housekeeping: backups that are due, trash and judgements that were kept long enough.
+"""Housekeeping: backups that are due, what things cost, trash and records that were kept long enough.
 
 It runs beside the reconciler, slowly; what it misses in one round it does in the next.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 
+from pave.engine.metering import meter
 from pave.engine.trying import WINDOW
 from pave.engine.world import World
 
@@ -38,7 +39,9 @@ class Housekeeper:
         """One round."""
         for address in self._world.cloud.tidy(self._world.clock.now()):
             self._world.events.emit("resource.backed-up", str(address))
+        meter(self._world)
         self._world.judgements.forget(self._world.clock.now() - WINDOW)
+        self._world.budgets.forget(self._world.clock.now() - WINDOW)
 
     def _rounds(self) -> None:
         wait, following = self._waits

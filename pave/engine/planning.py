@@ -10,6 +10,7 @@ from pave.apply.retry import Cancelled
 from pave.engine.changes import PREVIEW
 from pave.engine.delivering import recorded
 from pave.engine.making import made_of
+from pave.engine.spending import cost_of
 from pave.engine.work import Skipped, Work
 from pave.engine.world import World
 from pave.model.deployment_file import path_of
@@ -18,7 +19,6 @@ from pave.model.environment import Environment
 from pave.model.names import Address
 from pave.model.snapshot import Snapshot
 from pave.plan.change import Action, Change, Plan
-from pave.plan.cost import Cost, delta
 from pave.plan.desired import desired
 from pave.plan.stack import EMPTY, Stack, Surroundings, build
 from pave.plan.terraform import RootModule
@@ -229,14 +229,6 @@ def record(work: Work) -> dict[str, Any]:
     recorded(work, found.base, found.snapshot)
     work.emit("repository.changed", "platform", commit=commit_id, title=found.desired.title)
     return {"commit": commit_id, "title": found.desired.title}
-
-
-def cost_of(world: World, snapshot: Snapshot, plans: Iterable[Plan]) -> Cost:
-    """What plans add to the cost a month."""
-    changes = [change for one in plans for change in one.changes]
-    stacks = {change.address.stack for change in changes}
-    before = {str(one.address): one.inputs for stack in stacks for one in world.stacks.resources(stack)}
-    return delta(changes, before, snapshot.modules)
 
 
 def only_checked(intent: Intent) -> bool:

@@ -17,7 +17,8 @@ from pave.apply.run import Run, State
 from pave.engine.facts import Asking
 from pave.engine.judging import at_the_door, verdict_on
 from pave.engine.making import made_of
-from pave.engine.planning import Candidate, candidate, cost_of, plan_stack, resolve, summary
+from pave.engine.planning import Candidate, candidate, plan_stack, resolve, summary
+from pave.engine.spending import cost_of
 from pave.engine.work import Work
 from pave.engine.world import World
 from pave.model.diagnostics import Conflict, Diagnostic, Forbidden, Refused, error

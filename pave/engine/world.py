@@ -11,10 +11,12 @@ from pave.engine.snapshots import Snapshots
 from pave.ports import (
     Approvals,
     Attestor,
+    Budgets,
     Builder,
     Builds,
     Catalog,
     Changes,
+    Charges,
     Checker,
     Clock,
     Cloud,
@@ -63,6 +65,8 @@ class World:
     evidence: Evidence
     approvals: Approvals
     judgements: Judgements
+    budgets: Budgets
+    charges: Charges
     changes: Changes
     deliveries: Deliveries
     forges: Mapping[str, Forge]

@@ -12,6 +12,7 @@ from pave.model.environment import Environment
 from pave.model.guardrail import Guardrail
 from pave.model.module import Module
 from pave.model.names import Address, Ref
+from pave.model.price import PriceSheet
 from pave.model.template import Template
 from pave.model.waiver import Waiver
 
@@ -31,6 +32,7 @@ class Snapshot:
     environments: Mapping[str, Environment] = field(default_factory=dict)
     written: Mapping[str, Environment] = field(default_factory=dict)
     modules: Mapping[str, Module] = field(default_factory=dict)
+    sheets: Mapping[str, PriceSheet] = field(default_factory=dict)
     deployments: Mapping[Address, Deployment] = field(default_factory=dict)
     entities: Mapping[Ref, Entity] = field(default_factory=dict)
     templates: Mapping[str, Template] = field(default_factory=dict)

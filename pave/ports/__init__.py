@@ -86,6 +86,12 @@ from pave.ports.repositories import (
     PlatformRepository,
     Repositories,
 )
+from pave.ports.spending import (
+    Budgets,
+    Charges,
+    Reserved,
+    Wish,
+)
 
 __all__ = [
     "PLATFORM_REPOSITORY",
@@ -95,12 +101,14 @@ __all__ = [
     "Approvals",
     "Artifact",
     "Attestor",
+    "Budgets",
     "Builder",
     "Builds",
     "Cancel",
     "Catalog",
     "ChangeRequest",
     "Changes",
+    "Charges",
     "Checker",
     "Cipher",
     "Clock",
@@ -137,6 +145,7 @@ __all__ = [
     "Rendered",
     "Report",
     "Repositories",
+    "Reserved",
     "ResourceRecord",
     "Runs",
     "Scaffolder",
@@ -146,4 +155,5 @@ __all__ = [
     "StateVersion",
     "States",
     "Unsigned",
+    "Wish",
 ]

@@ -31,8 +31,10 @@ from pave.adapters.git.services import GitRepositories
 from pave.adapters.git.tree import GitTree
 from pave.adapters.postgres import database
 from pave.adapters.postgres.approvals import PostgresApprovals, PostgresJudgements
+from pave.adapters.postgres.budgets import PostgresBudgets
 from pave.adapters.postgres.catalog import PostgresCatalog
 from pave.adapters.postgres.changes import PostgresChanges
+from pave.adapters.postgres.charges import PostgresCharges
 from pave.adapters.postgres.credentials import PostgresCredentials
 from pave.adapters.postgres.deliveries import PostgresDeliveries
 from pave.adapters.postgres.events import PostgresEvents
@@ -137,6 +139,8 @@ class Platform:
             evidence=PostgresEvidence(self.records),
             approvals=PostgresApprovals(self.records),
             judgements=PostgresJudgements(self.records),
+            budgets=PostgresBudgets(self.records),
+            charges=PostgresCharges(self.records),
             changes=PostgresChanges(self.records),
             deliveries=PostgresDeliveries(self.records),
             forges=_forges(self.settings),

@@ -9,6 +9,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
 
+import pave.adapters.postgres.cost_schema  # noqa: F401 — its tables belong to the metadata too
+
 
 def connect(url: str, size: int) -> Engine:
     """An engine with at most `size` connections; `url` may be any libpq URL."""

@@ -10,6 +10,7 @@ from pave.engine.registry import (
     catalog,
     changes,
     components,
+    costs,
     delivery,
     dora,
     environments,
@@ -32,5 +33,6 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *catalog.OPERATIONS,
     *guardrails.OPERATIONS,
     *approvals.OPERATIONS,
+    *costs.OPERATIONS,
     *platform.OPERATIONS,
 )

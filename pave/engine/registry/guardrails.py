@@ -14,6 +14,7 @@ from pave.engine.facts import LOOKED_AT, Asking, Facts
 from pave.engine.judging import moment
 from pave.engine.operations import Nothing, Operation
 from pave.engine.rejudging import STAGE, verdict_of
+from pave.engine.spending import Bill
 from pave.engine.trying import lately, tried
 from pave.model.diagnostics import Refused, Unknown, error
 from pave.model.guardrail import Example
@@ -193,7 +194,9 @@ def _explain(context: Context, given: OneGuardrail) -> GuardrailExplained:
     result = tried(rule, [one for one in lately(world) if one.run])
     findings: list[dict[str, Any]] = []
     if given.on:
-        facts = Facts(world, snapshot, snapshot, Asking(SYSTEM, LOOKED_AT, "engine", automatic=True), moment(world))
+        facts = Facts(
+            Bill(world, snapshot, snapshot), Asking(SYSTEM, LOOKED_AT, "engine", automatic=True), moment(world)
+        )
         verdict = verdict_of(facts, address_of(given.on))
         findings = [one.as_data() for one in verdict.findings if one.guardrail in (rule.name, "guardrail.error")]
     return GuardrailExplained(
