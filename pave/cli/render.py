@@ -30,6 +30,11 @@ _JUDGING = {
     "Drafted": "drafted",
     "ApprovalView": "approval",
 }
+_COSTING = {
+    "CostReport": "report",
+    "CostExplained": "explained",
+    "Imported": "imported",
+}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -71,6 +76,12 @@ def show(data: Any, model: str, *, steps: bool = True) -> None:
         from pave.cli import judging  # noqa: PLC0415 — as above
 
         out.print(getattr(judging, _JUDGING[model])(data))
+    elif model in _COSTING:
+        from pave.cli import costing  # noqa: PLC0415 — as above
+
+        out.print(getattr(costing, _COSTING[model])(data))
+    elif model == "CostExport":
+        sys.stdout.write(data["csv"])  # a file: no terminal's width may break a line
     elif isinstance(data, Mapping) and isinstance(data.get("lines"), list):
         for line in data["lines"]:
             out.print(Text(str(line)))
@@ -216,10 +227,18 @@ def _step(name: str, subject: str, state: str, seconds: float | None, detail: st
 def changes(plan: Mapping[str, Any]) -> Iterator[Text]:
     """What a plan does, a line for each resource."""
     signs = {"create": ("+", "green"), "update": ("~", "yellow"), "replace": ("±", "yellow"), "delete": ("-", "red")}
+    cost = plan.get("cost") or {}
+    costs = {one["address"]: one["text"] for one in cost.get("resources", ())}
     for one in plan.get("changes", ()):
         sign, style = signs.get(str(one.get("action")), (" ", "dim"))
         if one.get("action") != "none":
-            yield Text.assemble("  ", (sign, style), f" {one.get('address')}  ", (str(one.get("type", "")), "dim"))
+            told = (f"  {costs.get(one.get('address'), '')}".rstrip(), "dim")
+            yield Text.assemble(
+                "  ", (sign, style), f" {one.get('address')}  ", (str(one.get("type", "")), "dim"), told
+            )
+    if costs:
+        yield Text.assemble("  ", ("Cost: ", "cyan"), str(cost.get("text", "")))
+        yield from (Text(f"  {one}", "dim") for one in cost.get("budgets", ()))
 
 
 def _verdict(verdict: Mapping[str, Any], said: str) -> Iterator[Text]:

@@ -10,7 +10,7 @@ from pave.apply.retry import Cancelled
 from pave.engine.changes import PREVIEW
 from pave.engine.delivering import recorded
 from pave.engine.making import made_of
-from pave.engine.spending import cost_of
+from pave.engine.spending import Bill
 from pave.engine.work import Skipped, Work
 from pave.engine.world import World
 from pave.model.deployment_file import path_of
@@ -97,7 +97,7 @@ def plan(work: Work) -> dict[str, Any]:
         "base": found.base.commit,
         "stacks": [str(one.stack) for one in plans],
         "plans": [{"stack": str(one.stack), "digest": one.digest, **summary(one)} for one in plans],
-        "cost": cost_of(world, found.snapshot, plans).as_data(),
+        "cost": Bill(world, found.base, found.snapshot, plans, work.run.id).as_data(),
         "edits": sorted(found.edits),
     }
 

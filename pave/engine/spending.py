@@ -6,8 +6,8 @@ and never not at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -28,14 +28,6 @@ _NOBODY = Ref("", "", "")
 def tariffs_of(world: World, snapshot: Snapshot) -> Tariffs:
     """What everything costs today."""
     return Tariffs.of(snapshot, world.clock.now().date())
-
-
-def cost_of(world: World, snapshot: Snapshot, plans: Iterable[Plan]) -> Cost:
-    """What plans add to the cost a month."""
-    changes = [change for one in plans for change in one.changes]
-    stacks = {change.address.stack for change in changes}
-    before = {str(one.address): one.inputs for stack in stacks for one in world.stacks.resources(stack)}
-    return delta(changes, before, tariffs_of(world, snapshot))
 
 
 @dataclass(frozen=True)
@@ -132,6 +124,14 @@ class Bill:
             "team": team.as_data(),
             "budgets": told(environment, team),
         }
+
+    def as_data(self) -> dict[str, Any]:
+        """What all plans together cost, as doors show it: in all, for each resource, and what budgets say to it."""
+        total, parts = Cost(currency=self.tariffs.currency), dict[str, Cost]()
+        for one in self.costs.values():
+            total, parts = total.plus(one), {**parts, **one.parts}
+        said = dict.fromkeys(one.text for plan in self.plans for one in self.spendings(plan.stack) if one.text)
+        return replace(total, parts=parts).as_data() | ({"budgets": list(said)} if said else {})
 
     @property
     def wishes(self) -> tuple[Wish, ...]:

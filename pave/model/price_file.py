@@ -206,7 +206,7 @@ def read_usage(data: bytes, file: str) -> Mapping[str, Usage]:
     wrong, found = Findings(), {}
     for name, said in document.data["spec"].items():
         low, typical, high = (Decimal(str(said[part])) for part in ("low", "typical", "high"))
-        if not low <= typical <= high:
+        if low.is_nan() or typical.is_nan() or high.is_nan() or not low <= typical <= high:
             remedy = "low is at most typical, and typical at most high."
             wrong.add(document.error(("spec", name), f"{name} is not in order", remedy=remedy))
         found[name] = Usage(low, typical, high, said.get("description", ""))

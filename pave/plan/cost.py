@@ -26,6 +26,7 @@ SCENARIOS = ("low", "typical", "high")
 MONTH_HOURS = Decimal(730)
 """Hours of a month as estimates count them: 365 days times 24 hours, divided by 12."""
 _MOST = Decimal(10) ** 18
+_FINEST = Decimal("0.000000001")
 _MOST_KEPT = 20_000
 
 
@@ -84,7 +85,8 @@ class Cost:
         if self.low != self.high:
             told += f" ({_signed(self.low)} to {_signed(self.high)})"
         if self.shadow is not None:
-            told += f", {_signed(self.shadow)} in the cloud"
+            without = f" without {', '.join(self.shadow_unpriced)}" if self.shadow_unpriced else ""
+            told += f", {_signed(self.shadow)} in the cloud{without}"
         return f"{told}; unpriced: {', '.join(self.unpriced)}" if self.unpriced else told
 
     def as_data(self) -> dict[str, Any]:
@@ -161,8 +163,10 @@ class Tariffs:
         own = _sum(module, self.lines(module, inputs), self.currency)
         if other is None:
             return own
-        shadow = _sum(other, self.lines(other, inputs), self.currency)
-        return replace(own, shadow=shadow.monthly, shadow_unpriced=shadow.unpriced)
+        lines = self.lines(other, inputs)
+        shadow = _sum(other, lines, self.currency)
+        known = any(one.price for one in lines)  # else it is not known, which is not the same as free
+        return replace(own, shadow=shadow.monthly if known else None, shadow_unpriced=shadow.unpriced)
 
 
 _KEPT: dict[tuple[Any, ...], Cost] = {}
@@ -234,4 +238,4 @@ def _quantity(expression: str, inputs: Mapping[str, Any], usage: Mapping[str, fl
     if isinstance(found, bool) or not isinstance(found, int | float):
         return None
     quantity = Decimal(str(found))
-    return quantity if quantity.is_finite() and 0 <= quantity <= _MOST else None
+    return quantity.quantize(_FINEST).normalize() if quantity.is_finite() and 0 <= quantity <= _MOST else None
