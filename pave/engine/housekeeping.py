@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from pave.engine.metering import meter
 from pave.engine.trying import WINDOW
 from pave.engine.world import World
 
+METER_SECONDS = 5.0
 FIRST_SECONDS = 60.0
 ROUND_SECONDS = 600.0
 _log = logging.getLogger(__name__)
 
 
 class Housekeeper:
-    """Tidies up a minute after the start, and then every ten minutes."""
+    """Tidies up a minute after the start, and then every ten minutes; what is there is metered at once."""
 
     def __init__(self, world: World, first: float = FIRST_SECONDS, seconds: float = ROUND_SECONDS) -> None:
         self._world = world
@@ -45,9 +47,15 @@ class Housekeeper:
 
     def _rounds(self) -> None:
         wait, following = self._waits
+        if not self._stop.wait(METER_SECONDS):
+            self._try(lambda: meter(self._world))
         while not self._stop.wait(wait):
             wait = following
-            try:
-                self.tidy()
-            except Exception:  # noqa: BLE001 — one bad round must not end all later ones
-                _log.exception("A round of housekeeping failed; the next one tries again")
+            self._try(self.tidy)
+
+    @staticmethod
+    def _try(round_: Callable[[], object]) -> None:
+        try:
+            round_()
+        except Exception:  # noqa: BLE001 — one bad round must not end all later ones
+            _log.exception("A round of housekeeping failed; the next one tries again")

@@ -31,15 +31,22 @@ MANDATORY = (
     *("PricingUnit", "ProviderName", "PublisherName", "ServiceCategory", "ServiceName"),
 )
 OTHERS = (
-    *("BillingAccountType", "ChargeFrequency", "ConsumedQuantity", "ConsumedUnit", "ContractedUnitPrice"),
-    *("ListUnitPrice", "PricingCategory", "RegionId", "RegionName", "ResourceId", "ResourceName", "ResourceType"),
-    *("SkuId", "SkuMeter", "SkuPriceDetails", "SkuPriceId", "SubAccountId", "SubAccountName", "SubAccountType", "Tags"),
+    *("BillingAccountType", "ChargeFrequency", "CommitmentDiscountStatus", "ConsumedQuantity", "ConsumedUnit"),
+    *("ContractedUnitPrice", "InvoiceId", "ListUnitPrice", "PricingCategory", "PricingCurrency"),
+    *("PricingCurrencyContractedUnitPrice", "PricingCurrencyEffectiveCost", "PricingCurrencyListUnitPrice", "RegionId"),
+    *("RegionName", "ResourceId", "ResourceName", "ResourceType", "ServiceSubcategory", "SkuId", "SkuMeter"),
+    *("SkuPriceDetails", "SkuPriceId", "SubAccountId", "SubAccountName", "SubAccountType", "Tags"),
     *("x_EstimateId", "x_Origin", "x_PriceSource", "x_Scenario"),
 )
+"""Written too: what usage has to have, and what FOCUS recommends."""
 COLUMNS = (*MANDATORY, *OTHERS)
 CHARGE_CATEGORIES = ("Usage", "Purchase", "Tax", "Credit", "Adjustment")
 ADDRESS_TAG = "pave.dev/address"
 """The tag by which a line of a bill names the resource of Pave's that it is about."""
+_IN_PRICING_CURRENCY = (
+    *("PricingCurrency", "PricingCurrencyContractedUnitPrice", "PricingCurrencyEffectiveCost"),
+    "PricingCurrencyListUnitPrice",
+)
 _COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
 _HIGHEST = Decimal(10) ** 12
 _SLACK = Decimal("0.01")
@@ -90,6 +97,9 @@ def as_row(one: Charge) -> dict[str, str]:
         "SubAccountType": "Environment" if one.environment else "",
         "Tags": json.dumps(tags, sort_keys=True) if tags else "",
     }
+    usual["ServiceSubcategory"] = f"Other ({said.get('ServiceCategory') or usual['ServiceCategory']})"
+    prices = number(one.contracted_unit_price), number(one.effective_cost), number(one.list_unit_price)
+    usual |= dict(zip(_IN_PRICING_CURRENCY, (one.currency, *prices), strict=True))  # which is the billing currency
     if said.get("RegionId"):
         usual["RegionName"] = said["RegionId"]
     return {
