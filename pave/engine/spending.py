@@ -136,13 +136,12 @@ class Bill:
     @property
     def wishes(self) -> tuple[Wish, ...]:
         """What is to be reserved for it."""
-        found: dict[str, Wish] = {}
-        for plan in self.plans:
-            for one in self.spendings(plan.stack):
-                if one.scope.written and one.change > 0:
-                    version = self.reserved.get(one.scope.key, Reserved()).version
-                    found[one.scope.key] = Wish(one.scope.key, one.change, one.currency, version)
-        return tuple(found.values())
+        return tuple(
+            Wish(one.key, str(stack), cost.monthly, self.tariffs.currency, self.reserved[one.key].version)
+            for stack, cost in self.costs.items()
+            for one in self._scopes(stack)
+            if one.written and cost.monthly > 0
+        )
 
 
 def _float(amount: Decimal) -> float:

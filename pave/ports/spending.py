@@ -22,16 +22,21 @@ class Reserved:
 
 @dataclass(frozen=True)
 class Wish:
-    """What a run would add to a budget a month, decided by what was there at `version`."""
+    """What a run would add to a budget a month with a stack, decided by what was there at `version`."""
 
     scope: str
+    stack: str
     amount: Decimal
     currency: str
     version: int
 
 
 class Budgets(Protocol):
-    """Reservations. They end with their run, in the transaction that ends it (`Runs.move`, `Runs.ask_cancel`)."""
+    """Reservations. They end in a transaction with the run's row and epoch.
+
+    Settled are those of a stack with the step that says it is applied (`Runs.journal`), and all with the run's success;
+    released are the others with its end (`Runs.move`, `Runs.ask_cancel`).
+    """
 
     def look(self, scopes: Collection[str], run: str = "") -> Mapping[str, Reserved]:
         """What runs other than `run` have reserved of each."""

@@ -34,7 +34,7 @@ class PostgresBudgets:
 
     def reserve(self, run: Run, wishes: Sequence[Wish]) -> bool:
         """Reserve all of it in place of what the run had reserved, or nothing; fenced by the run's epoch."""
-        scopes = sorted(one.scope for one in wishes)
+        scopes = sorted({one.scope for one in wishes})
         held = select(runs.c.id).where(runs.c.id == run.id, runs.c.epoch == run.epoch, runs.c.finished_at.is_(None))
         with self._engine.begin() as connection:
             if connection.execute(held.with_for_update()).one_or_none() is None:
@@ -45,9 +45,18 @@ class PostgresBudgets:
             now = _others(connection, scopes, run.id)
             if any(now.get(one.scope, Reserved()).version > one.version for one in wishes):
                 return False
-            connection.execute(delete(reservations).where(reservations.c.run == run.id))
+            # What is settled stays: whoever looked before it can tell by its number.
+            own = (reservations.c.run == run.id, reservations.c.state == "reserved")
+            connection.execute(delete(reservations).where(*own))
             rows = [
-                {"run": run.id, "scope": one.scope, "amount": one.amount, "currency": one.currency} for one in wishes
+                {
+                    "run": run.id,
+                    "scope": one.scope,
+                    "stack": one.stack,
+                    "amount": one.amount,
+                    "currency": one.currency,
+                }
+                for one in wishes
             ]
             if rows:
                 connection.execute(insert(reservations), rows)
@@ -67,6 +76,13 @@ def _others(connection: Connection, scopes: Collection[str], run: str) -> dict[s
         .group_by(reservations.c.scope)
     )
     return {row.scope: Reserved(row.amount, row.version) for row in connection.execute(query)}
+
+
+def settle_stack(connection: Connection, run: str, stack: str) -> None:
+    """Settle what a run had reserved for a stack (empty: for all), in the transaction that says it is applied."""
+    open_ = update(reservations).where(reservations.c.run == run, reservations.c.state == "reserved")
+    settled = open_.values(state="settled", ended_at=func.now())
+    connection.execute(settled.where(reservations.c.stack == stack) if stack else settled)
 
 
 def end_reservations(connection: Connection, state: State, *of: Any) -> None:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Identity, Index, Numeric, Table, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Identity, Index, Numeric, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from pave.adapters.postgres.schema import _now, _time, metadata
 
-# What a run would add to a budget: reserved with its verdict, settled or released with its end.
+# What a run would add to a budget: reserved with its verdict, settled when it is applied, released with its end.
 reservations = Table(
     "reservations",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),  # grows: whoever looked before can tell
     Column("run", Text, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
     Column("scope", Text, nullable=False),  # environment/dev, team/group:default/payments
+    Column("stack", Text, nullable=False),
     Column("amount", Numeric, nullable=False),  # a month
     Column("currency", Text, nullable=False),
     Column("state", Text, nullable=False, server_default="reserved"),  # reserved | settled | released
     Column("reserved_at", _time, nullable=False, server_default=_now),
     Column("ended_at", _time),
-    UniqueConstraint("run", "scope"),
+    Index("ix_reservations_run", "run"),
     Index("ix_reservations_scope_id", "scope", "id"),
 )
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import CursorResult, Engine, Row, Select, and_, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from pave.adapters.postgres.budgets import end_reservations
+from pave.adapters.postgres.budgets import end_reservations, settle_stack
 from pave.adapters.postgres.schema import approvals, runs, steps
 from pave.apply.retry import Stale
 from pave.apply.run import TERMINAL, Run, State, Step, StepState, sources
@@ -186,6 +186,8 @@ class PostgresRuns:
             if not ended:
                 values["started_at"] = func.clock_timestamp()
             connection.execute(row.on_conflict_do_update(index_elements=["run", "name", "subject"], set_=values))
+            if name == "apply" and state is StepState.DONE:
+                settle_stack(connection, run.id, subject)
 
     def forget_steps(self, run: Run, names: Sequence[str]) -> None:
         """Take steps out of the journal so that they are done again."""

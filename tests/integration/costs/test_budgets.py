@@ -14,7 +14,7 @@ from pave.adapters.postgres import database
 from pave.adapters.postgres.budgets import PostgresBudgets
 from pave.adapters.postgres.runs import PostgresRuns
 from pave.apply.retry import Stale
-from pave.apply.run import Run, State
+from pave.apply.run import Run, State, StepState
 from pave.model.names import Address, Ref
 from pave.ports import Wish
 from pave.request.intent import AddResource, Request
@@ -42,7 +42,7 @@ def begun(records: Engine, seconds: float = 60) -> Run:
 
 
 def wish(budgets: PostgresBudgets, run: Run, amount: str, scope: str = DEV) -> Wish:
-    return Wish(scope, Decimal(amount), "USD", budgets.look([scope], run.id)[scope].version)
+    return Wish(scope, "dev/orders", Decimal(amount), "USD", budgets.look([scope], run.id)[scope].version)
 
 
 def reserved(budgets: PostgresBudgets, scope: str = DEV) -> Decimal:
@@ -63,7 +63,7 @@ def test_two_runs_side_by_side_cannot_both_spend_the_last_of_a_budget(records: E
             if seen.amount + 60 > LIMIT:  # what the judge says to it
                 ended.append(("denied", attempt))
                 return
-            if budgets.reserve(run, [Wish(DEV, Decimal(60), "USD", seen.version)]):
+            if budgets.reserve(run, [Wish(DEV, "dev/orders", Decimal(60), "USD", seen.version)]):
                 ended.append(("spent", attempt))
                 return
 
@@ -87,7 +87,9 @@ def test_a_transaction_that_is_not_over_holds_the_other_one_up(records: Engine, 
         thread.start()
         assert not done.wait(0.5), "it does not wait for the budget"
         held.execute(
-            text("INSERT INTO reservations (run, scope, amount, currency) VALUES (:run, :scope, 60, 'USD')"),
+            text(
+                "INSERT INTO reservations (run, scope, stack, amount, currency) VALUES (:run, :scope, 's', 60, 'USD')"
+            ),
             {"run": run.id, "scope": DEV},
         )
     thread.join(10)
@@ -105,7 +107,7 @@ def test_many_at_once_take_no_more_than_there_is(records: Engine) -> None:
             if seen[DEV].amount + 30 > LIMIT:
                 return
             scopes = (TEAM, DEV) if run.id > runs[3].id else (DEV, TEAM)  # in either order: nobody waits for ever
-            if budgets.reserve(run, [Wish(one, Decimal(30), "USD", seen[one].version) for one in scopes]):
+            if budgets.reserve(run, [Wish(one, "dev/orders", Decimal(30), "USD", seen[one].version) for one in scopes]):
                 spent.append(run.id)
                 return
 
@@ -151,4 +153,16 @@ def test_whoever_lost_the_run_reserves_nothing(records: Engine) -> None:
     assert reserved(budgets) == 30
     assert budgets.look([DEV], taken.id)[DEV].amount == 0, "one's own does not stand in one's way"
     assert budgets.reserve(taken, [])
+    assert reserved(budgets) == 0
+
+
+def test_a_stack_that_is_applied_is_settled_with_the_step_that_says_so(records: Engine) -> None:
+    budgets, runs, run = PostgresBudgets(records), PostgresRuns(records), begun(records)
+    first, second = wish(budgets, run, "40"), Wish(DEV, "dev/ledger", Decimal(5), "USD", 0)
+    assert budgets.reserve(run, [first, second])
+    runs.journal(run, "apply", "dev/orders", StepState.RUNNING)
+    assert reserved(budgets) == 45
+    runs.journal(run, "apply", "dev/orders", StepState.DONE)
+    assert reserved(budgets) == 5
+    runs.journal(run, "apply", "", StepState.DONE)
     assert reserved(budgets) == 0

@@ -19,15 +19,16 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger, sa.Identity(always=True), nullable=False),
         sa.Column("run", sa.Text, nullable=False),
         sa.Column("scope", sa.Text, nullable=False),
+        sa.Column("stack", sa.Text, nullable=False),
         sa.Column("amount", sa.Numeric, nullable=False),
         sa.Column("currency", sa.Text, nullable=False),
         sa.Column("state", sa.Text, server_default="reserved", nullable=False),
         sa.Column("reserved_at", _TIME, server_default=sa.text("now()"), nullable=False),
         sa.Column("ended_at", _TIME),
         sa.PrimaryKeyConstraint("id", name="pk_reservations"),
-        sa.UniqueConstraint("run", "scope", name="uq_reservations_run"),
         sa.ForeignKeyConstraint(["run"], ["runs.id"], name="fk_reservations_run", ondelete="CASCADE"),
     )
+    op.create_index("ix_reservations_run", "reservations", ["run"])
     op.create_index("ix_reservations_scope_id", "reservations", ["scope", "id"])
     op.create_table(
         "charges",
