@@ -26,6 +26,7 @@ def meter(world: World) -> int:
     """One round; how many hours of a resource's SKU were new."""
     snapshot, now = world.snapshots.current(), world.clock.now()
     tariffs, live, month = tariffs_of(world, snapshot), world.cloud.survey(), month_of(now)
+    runs = {one.address: one.run for one in world.stacks.all()}
     by_stack: dict[Address, list[ResourceRecord]] = {}
     for one in world.stacks.resources():
         by_stack.setdefault(one.address.stack, []).append(one)
@@ -33,7 +34,7 @@ def meter(world: World) -> int:
     for stack, records in by_stack.items():
         there = with_missing(live.get(stack, {}), records, world.cloud.kinds)
         deployment = snapshot.deployments.get(stack)
-        asleep, run = deployment is not None and deployment.asleep, _run(world, stack)
+        asleep, run = deployment is not None and deployment.asleep, runs.get(stack, "")
         for record, module in _known(snapshot, records):
             place = place_of(snapshot, record)
             health = there.get(record.address)
@@ -51,11 +52,6 @@ def _known(snapshot: Snapshot, records: list[ResourceRecord]) -> Iterator[tuple[
         module = snapshot.modules.get(one.module)
         if module is not None:
             yield one, module
-
-
-def _run(world: World, stack: Address) -> str:
-    record = world.stacks.get(stack)
-    return record.run if record else ""
 
 
 def place_of(snapshot: Snapshot, record: ResourceRecord) -> Place:

@@ -98,6 +98,15 @@ class Bill:
         return Spending(scope, self.tariffs.currency, self._sums.get(scope.key, Decimal(0)), reserved, change)
 
     def _scopes(self, stack: Address) -> tuple[Scope, Scope]:
+        if stack not in self._known:
+            self._known[stack] = self._scopes_of(stack)
+        return self._known[stack]
+
+    @cached_property
+    def _known(self) -> dict[Address, tuple[Scope, Scope]]:
+        return {}
+
+    def _scopes_of(self, stack: Address) -> tuple[Scope, Scope]:
         environment = self.snapshot.environments.get(stack.environment) or self.base.environments.get(stack.environment)
         owner = owner_of(self.snapshot, stack.component) or owner_of(self.base, stack.component) or _NOBODY
         team = self.snapshot.entities.get(owner) or self.base.entities.get(owner)

@@ -377,3 +377,7 @@ def test_a_sleeping_stack_wakes_with_the_first_request(visitor: Visitor, there: 
     assert answer.status_code == 307
     assert there.fetch("staging/orders").status_code == 200
     assert "asleep" not in (there.file("deployments/staging/orders.yaml") or "")
+    there.done("POST", "/environments/staging/sleep")
+    assert not [name for name in there.programs() if name.startswith("staging.orders")]
+    there.done("POST", "/environments/staging/wake")
+    assert there.fetch("staging/orders").status_code == 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, func, select, text
@@ -30,7 +30,8 @@ class PostgresCharges:
         with self._engine.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(7284)"))  # one meter at a time, whoever else runs one
             last = _counted_last(connection)
-            known = _metered_since(connection, day_of(hour) - LONGEST_GAP)
+            recent = last is not None and timedelta(0) <= hour - last <= LONGEST_GAP
+            known = _metered_since(connection, day_of(last if last is not None and recent else hour))
             then = {key[:3] for key, (_, at) in known.items() if at == last}
             new, rows = 0, list[Charge]()
             for sample in samples:
