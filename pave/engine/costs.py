@@ -69,9 +69,11 @@ def report(world: World, by: str, environment: str = "") -> Report:
             found[name] = replace(group, so_far=group.so_far + row.effective_cost)
     left = Fraction(int((until - now).total_seconds()), int((until - since).total_seconds()))
     share = Decimal(left.numerator) / Decimal(left.denominator)
+    budgets = "" if environment and by == "team" else by  # a team's budget is for all environments together
     groups = [
         replace(
-            _with_budget(world, snapshot, one, by, tariffs.currency), projection=one.so_far + one.cost.monthly * share
+            _with_budget(world, snapshot, one, budgets, tariffs.currency),
+            projection=one.so_far + one.cost.monthly * share,
         )
         for one in found.values()
     ]

@@ -78,7 +78,9 @@ def judge(work: Work) -> dict[str, Any]:
         if approval is not None and approval.state is ApprovalState.APPROVED:
             _check_fresh(plans, found.snapshot)
             judged = give(Asking.of(run.request, str(approval.decided_by), run.id))
-        if checked or not _goes_on(judged.verdict, approval) or world.budgets.reserve(run, judged.bill.wishes):
+        # What may not go on gives back what an earlier verdict had reserved for it.
+        wishes = judged.bill.wishes if _goes_on(judged.verdict, approval) else ()
+        if checked or world.budgets.reserve(run, wishes):
             break  # else another run took some of a budget meanwhile: it is judged again with that
     else:
         raise Transient(error(f"Many runs want the same budget as {run.subject}", remedy="It is tried again."))

@@ -6,6 +6,7 @@ import base64
 import binascii
 import gzip
 import io
+import zlib
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -268,7 +269,7 @@ def _text_of(export: str) -> str:
         with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
             data = file.read(MOST_TEXT + 1)
         text = data.decode("utf-8-sig")
-    except (binascii.Error, OSError, EOFError, UnicodeDecodeError) as problem:
+    except (binascii.Error, OSError, EOFError, zlib.error, UnicodeDecodeError) as problem:
         raise Refused(error(f"What was sent is no file: {problem}", remedy="Send CSV in UTF-8.")) from None
     if len(data) > MOST_TEXT:
         remedy = f"At most {MOST_TEXT // 1024**2} MB at once: export a month or a week by itself."
