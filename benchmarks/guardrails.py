@@ -15,10 +15,12 @@ from benchmarks.running import Running, platform
 from pave.model.environment import Environment
 from pave.model.guardrail import Guardrail
 from pave.model.guardrail_file import read_guardrail
-from pave.model.module import Meter, Module, Price
+from pave.model.module import Module
 from pave.model.names import Address, Ref
+from pave.model.price import Meter, Price
 from pave.plan.change import Action, Change, Plan
-from pave.plan.cost import delta
+from pave.plan.cost import Tariffs, delta
+from pave.plan.spending import Spending, scope_of_environment, scope_of_team, told
 from pave.verdict.guardrail import compile_all
 from pave.verdict.judge import Rules, judge
 from pave.verdict.subject import EXAMPLE, Around, subjects_of
@@ -27,6 +29,10 @@ Pairs = Iterator[tuple[float, float | None]]
 RULES = 50
 _LIBRARY = Path(__file__).parent.parent / "pave" / "library" / "guardrails"
 _TEAM = Ref("group", "default", "payments")
+_SCOPES = (
+    scope_of_environment("prod", "900 USD per month"),
+    scope_of_team(str(_TEAM), _TEAM.name, "500 USD per month"),
+)
 
 
 def verdict_50_rules(runs: int) -> Pairs:
@@ -36,8 +42,9 @@ def verdict_50_rules(runs: int) -> Pairs:
     for _ in range(runs):
         began = time.perf_counter()
         plan = _plan()
-        cost = delta(plan.changes, {}, {module.name: module})
-        verdict = judge(subjects_of(plan, _around(module, float(cost.monthly))), rules, ["plan"], datetime.now(UTC))
+        cost = delta(plan.changes, {}, Tariffs({module.name: module}, {}, datetime.now(UTC).date())).monthly
+        budgets = [Spending(one, "USD", Decimal(100), Decimal(10), cost) for one in _SCOPES]
+        verdict = judge(subjects_of(plan, _around(module, cost, budgets)), rules, ["plan"], datetime.now(UTC))
         yield (time.perf_counter() - began) * 1000, None
         if any(one.guardrail == "guardrail.error" for one in verdict.findings):
             raise RuntimeError(f"a rule is broken: {verdict.findings[0].message}")
@@ -86,11 +93,11 @@ def _fifty() -> list[Guardrail]:
 
 
 def _module() -> Module:
-    price = Price(Decimal("0.01"), "Hours", "USD")
+    price = Price(Decimal("0.01"), "Hours", "USD", "hours", "hours")
     properties: dict[str, str | bool] = {"region": "local", "encrypted": True, "public": False, "protected": True}
     return Module(
         "local/postgres", "1.0.0", "postgres", "terraform", "", "", _TEAM, stateful=True,
-        meters=(Meter("hours", "730.0"),), prices={"hours": price}, properties=properties,
+        meters=(Meter("hours", "730.0"),), prices={"hours": (price,)}, properties=properties,
     )  # fmt: skip
 
 
@@ -106,7 +113,7 @@ def _plan() -> Plan:
     return Plan(stack, changes, "", 0, "", "")
 
 
-def _around(module: Module, monthly: float) -> Around:
+def _around(module: Module, cost: Decimal, budgets: list[Spending]) -> Around:
     return Around(
         environment=Environment("prod", "production", _TEAM),
         deployment=None,
@@ -115,7 +122,13 @@ def _around(module: Module, monthly: float) -> Around:
         actor=EXAMPLE["actor"],
         request=EXAMPLE["request"],
         evidence=EXAMPLE["evidence"],
-        cost={**EXAMPLE["cost"], "delta": monthly},
+        cost={
+            **EXAMPLE["cost"],
+            "delta": float(cost),
+            "environment": budgets[0].as_data(),
+            "team": budgets[1].as_data(),
+            "budgets": told(*budgets),
+        },
         team=EXAMPLE["team"],
         plan=EXAMPLE["plan"],
         modules={module.name: module},

@@ -6,9 +6,11 @@ refused here already, before anything is sent.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import difflib
 import enum
+import gzip
 import inspect
 import json
 import re
@@ -46,6 +48,7 @@ PANELS = {
     "entity": "Catalog",
     "guardrail": "Guardrails",
     "access": "Rights",
+    "cost": "Costs",
 }
 SHORT = {"env": "-e", "environment": "-e", "type": "-t"}
 
@@ -66,21 +69,31 @@ class Session:
 def add_commands(app: typer.Typer, operations: Sequence[Operation[Any, Any]]) -> None:
     """Give `app` a command per operation; `env create` becomes a command of a group."""
     groups: dict[str, typer.Typer] = {}
+    named = {words[0] for one in operations if len(words := grammar(one.cli)[0]) > 1}
     for operation in operations:
         words, _ = grammar(operation.cli)
         panel = PANELS.get(operation.name.partition(".")[0], "Platform")
         into = app
         if len(words) > 1:
-            if words[0] not in groups:
-                groups[words[0]] = typer.Typer(no_args_is_help=True, help=f"{panel}.")
-                app.add_typer(groups[words[0]], name=words[0], rich_help_panel=panel)
-            into = groups[words[0]]
+            into = _group(app, groups, words[0], panel)
+        elif words[0] in named:  # `pave cost` is a command, and `pave cost export` another one
+            group = _group(app, groups, words[0], panel)
+            group.info.no_args_is_help = False
+            group.callback(invoke_without_command=True, help=_help(operation))(_command(operation))
+            continue
         into.command(
             words[-1],
             help=_help(operation),
             short_help=operation.summary,
             rich_help_panel=panel if into is app else None,
         )(_command(operation))
+
+
+def _group(app: typer.Typer, groups: dict[str, typer.Typer], name: str, panel: str) -> typer.Typer:
+    if name not in groups:
+        groups[name] = typer.Typer(no_args_is_help=True, help=f"{panel}.")
+        app.add_typer(groups[name], name=name, rich_help_panel=panel)
+    return groups[name]
 
 
 def grammar(cli: str) -> tuple[list[str], list[tuple[str, bool]]]:
@@ -111,6 +124,8 @@ def _command(operation: Operation[Any, Any]) -> Callable[..., None]:
     parameters += _switches(operation)
 
     def command(ctx: typer.Context, **given: Any) -> None:
+        if ctx.invoked_subcommand is not None:
+            return
         switches = {name: given.pop(name, None) for name in ("as_json", "dry_run", "wait", "key", "follow")}
         values = _values(operation, given)
         session: Session = ctx.find_object(Session) or Session()
@@ -231,6 +246,10 @@ def _values(operation: Operation[Any, Any], given: Mapping[str, Any]) -> dict[st
             value = dict(_pair(one) for one in value)  # noqa: PLW2901 — the value as it is sent
         elif _is_object(info.annotation):
             value = _document(name, value)  # noqa: PLW2901 — the value as it is sent
+        elif isinstance(extra := info.json_schema_extra, dict) and extra.get("x-file"):
+            if "name" in fields and not given.get("name"):
+                values["name"] = Path(value).name
+            value = _packed(name, Path(value))  # noqa: PLW2901 — the value as it is sent
         elif name == "url" and "://" not in value and Path(value).exists():
             # The server may run in another folder than the command.
             value = str(Path(value).resolve())  # noqa: PLW2901 — the value as it is sent
@@ -258,6 +277,14 @@ def _document(name: str, text: str) -> Any:
     try:
         return yaml.safe_load(Path(text[1:]).read_text() if text.startswith("@") else text)
     except (OSError, yaml.YAMLError) as problem:
+        raise typer.BadParameter(f"{name} cannot be read: {problem}") from None
+
+
+def _packed(name: str, path: Path) -> str:
+    """A file as text that is short enough to be sent."""
+    try:
+        return "gzip:" + base64.b64encode(gzip.compress(path.read_bytes(), mtime=0)).decode()
+    except OSError as problem:
         raise typer.BadParameter(f"{name} cannot be read: {problem}") from None
 
 

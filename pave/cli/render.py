@@ -41,6 +41,9 @@ _VIEWS = {
     "Insights": "product.insights",
     "Health": "product.health",
     "AccessAnswer": "rights.answer",
+    "CostReport": "costing.report",
+    "CostExplained": "costing.explained",
+    "Imported": "costing.imported",
 }
 """How answers that deserve a view of their own are drawn: `module.function` below `pave.cli`, by the output model."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -80,6 +83,8 @@ def show(data: Any, model: str, *, steps: bool = True) -> None:
         from pave.cli import log_lines  # noqa: PLC0415 — it draws with what is here
 
         log_lines.show(out, data)
+    elif model == "CostExport":
+        sys.stdout.write(data["csv"])  # a file: no terminal's width may break a line
     elif model == "TokenView":
         out.print(facts({key: value for key, value in data.items() if key != "token"}))
         out.print(Text(str(data["token"])), soft_wrap=True)
@@ -233,10 +238,18 @@ def _step(name: str, subject: str, state: str, seconds: float | None, detail: st
 def changes(plan: Mapping[str, Any]) -> Iterator[Text]:
     """What a plan does, a line for each resource."""
     signs = {"create": ("+", "green"), "update": ("~", "yellow"), "replace": ("±", "yellow"), "delete": ("-", "red")}
+    cost = plan.get("cost") or {}
+    costs = {one["address"]: one["text"] for one in cost.get("resources", ())}
     for one in plan.get("changes", ()):
         sign, style = signs.get(str(one.get("action")), (" ", "dim"))
         if one.get("action") != "none":
-            yield Text.assemble("  ", (sign, style), f" {one.get('address')}  ", (str(one.get("type", "")), "dim"))
+            told = (f"  {costs.get(one.get('address'), '')}".rstrip(), "dim")
+            yield Text.assemble(
+                "  ", (sign, style), f" {one.get('address')}  ", (str(one.get("type", "")), "dim"), told
+            )
+    if costs:
+        yield Text.assemble("  ", ("Cost: ", "cyan"), str(cost.get("text", "")))
+        yield from (Text(f"  {one}", "dim") for one in cost.get("budgets", ()))
 
 
 def _verdict(verdict: Mapping[str, Any], said: str) -> Iterator[Text]:

@@ -95,9 +95,12 @@ def _plan(plan: Mapping[str, Any], verdict: Mapping[str, Any]) -> Iterator[Rende
     if changes:
         cost = str((plan.get("cost") or {}).get("text", ""))
         yield Text.assemble("\n", ("Plan", "bold"), (f"  {cost}" if cost else "", "dim"))
+        yield from (Text(f"  {one}", "dim") for one in (plan.get("cost") or {}).get("budgets", ()))
+        costs = {one["address"]: one["text"] for one in (plan.get("cost") or {}).get("resources", ())}
         table = Table.grid(padding=(0, 2))
         for one in changes:
-            table.add_row(f"  {one['action']}", str(one["address"]), Text(str(one["module"]), "dim"))
+            told = Text(costs.get(one["address"], ""), "dim")
+            table.add_row(f"  {one['action']}", str(one["address"]), Text(str(one["module"]), "dim"), told)
         yield table
     if verdict:
         yield Text.assemble("\n", ("Verdict", "bold"), "  ", status(str(verdict.get("outcome", ""))))

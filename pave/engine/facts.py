@@ -9,8 +9,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from pave.engine.planning import cost_of
 from pave.engine.signatures import signature_of
+from pave.engine.spending import Bill
 from pave.engine.world import World
 from pave.model.deployment import Deployment
 from pave.model.entity import Entity
@@ -39,23 +39,40 @@ class Asking:
     door: str
     automatic: bool
     approved_by: str = ""
+    run: str = ""
 
     @classmethod
-    def of(cls, request: Request, approved_by: str = "") -> Asking:
-        """What a request says of itself."""
+    def of(cls, request: Request, approved_by: str = "", run: str = "") -> Asking:
+        """What a request says of itself; `run` is the one that carries it out."""
         automatic = bool(getattr(request.intent, "automatic", False)) or request.actor == SYSTEM
-        return cls(request.actor, kind_of(request.intent), request.door, automatic, approved_by)
+        return cls(request.actor, kind_of(request.intent), request.door, automatic, approved_by, run)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything around plans on one candidate: `snapshot` as it would be, `base` as it is."""
+    """Everything around plans on one candidate: `snapshot` as it would be, `base` as it is.
 
-    world: World
-    base: Snapshot
-    snapshot: Snapshot
+    `bill` is the money of all of these plans together.
+    """
+
+    bill: Bill
     asking: Asking
     now: datetime
+
+    @property
+    def world(self) -> World:
+        """Where it was found out."""
+        return self.bill.world
+
+    @property
+    def base(self) -> Snapshot:
+        """The platform repository as it is."""
+        return self.bill.base
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The platform repository as it would be."""
+        return self.bill.snapshot
 
     def around(self, plan: Plan, environment: Environment, whole: Mapping[str, Any]) -> Around:
         """What is known around the plan of one stack; `whole` is how much all plans together change."""
@@ -71,7 +88,7 @@ class Facts:
             actor=self.actor,
             request=self.request,
             evidence=evidence_of(self.world, deployment),
-            cost=self._cost(plan),
+            cost=self.bill.facts(plan.stack, plan),
             team=self.team(owner, _added(plan) if self.asking.kind != LOOKED_AT else 0),
             plan=whole,
             modules=self._modules,
@@ -142,18 +159,6 @@ class Facts:
     @cached_property
     def _entities(self) -> dict[Ref, Entity]:
         return {**self.base.entities, **self.snapshot.entities}
-
-    def _cost(self, plan: Plan) -> dict[str, Any]:
-        cost = cost_of(self.world, self.snapshot, [plan])
-        nobody = {"budget": 0.0, "spent": 0.0, "share": 0.0}
-        return {
-            "delta": float(cost.monthly),
-            "monthly": float(cost.monthly),
-            "currency": cost.currency or "USD",
-            "unpriced": list(cost.unpriced),
-            "environment": nobody,
-            "team": nobody,
-        }
 
 
 def whole_of(plans: Sequence[Plan]) -> dict[str, Any]:

@@ -12,12 +12,14 @@ import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from pave.apply.retry import Stale
+from pave.apply.retry import Stale, Transient
 from pave.engine.facts import Asking, Facts, whole_of
 from pave.engine.planning import Candidate, candidate_of, only_checked
 from pave.engine.policies import changed_policies, policy_findings, tried_on
+from pave.engine.spending import Bill
 from pave.engine.trying import changed, lately, tried
 from pave.engine.work import Asked, Denied, Work
 from pave.engine.world import World
@@ -42,16 +44,18 @@ STAGES = ("plan", "deploy")
 PATIENCE = timedelta(hours=24)
 """How long an approval is waited for."""
 _MOST_TRIED = 50
+_MOST_TRIES = 20
 _MOST_GOING_BACK = timedelta(days=31)
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A verdict, and what it is about."""
+    """A verdict, what it is about, and what that costs."""
 
     verdict: Verdict
     subjects: tuple[Subject, ...]
+    bill: Bill
 
 
 def judge(work: Work) -> dict[str, Any]:
@@ -67,12 +71,20 @@ def judge(work: Work) -> dict[str, Any]:
     checked = only_checked(run.request.intent)
     stages = STAGES[:1] if checked else STAGES
     now = moment(world)
-    judged = verdict_on(world, found, plans, Asking.of(run.request), stages=stages, noted=noted)
-    approval = _approval_for(work, plans, judged.verdict, now) if _needs_one(judged.verdict) and not checked else None
-    if approval is not None and approval.state is ApprovalState.APPROVED:
-        _check_fresh(plans, found.snapshot)
-        asking = Asking.of(run.request, str(approval.decided_by))
-        judged = verdict_on(world, found, plans, asking, stages=stages, noted=noted)
+    give = partial(verdict_on, world, found, plans, stages=stages, noted=noted)
+    for _ in range(_MOST_TRIES):
+        judged, approval = give(Asking.of(run.request, run=run.id)), None
+        if _needs_one(judged.verdict) and not checked:
+            approval = _approval_for(work, plans, judged.verdict, now)
+        if approval is not None and approval.state is ApprovalState.APPROVED:
+            _check_fresh(plans, found.snapshot)
+            judged = give(Asking.of(run.request, str(approval.decided_by), run.id))
+        # What may not go on gives back what an earlier verdict had reserved for it.
+        wishes = judged.bill.wishes if _goes_on(judged.verdict, approval) else ()
+        if checked or world.budgets.reserve(run, wishes):
+            break  # else another run took some of a budget meanwhile: it is judged again with that
+    else:
+        raise Transient(error(f"Many runs want the same budget as {run.subject}", remedy="It is tried again."))
     world.judgements.keep(Judgement(run.id, "plan", judged.verdict.as_data(), now, _kept(judged.subjects)))
     work.run = world.runs.note(run, verdict=judged.verdict.as_data())
     trials = _trials(work, found)
@@ -107,6 +119,12 @@ def _trials(work: Work, found: Candidate) -> list[str]:
 
 def _needs_one(verdict: Verdict) -> bool:
     return verdict.outcome is Outcome.NEEDS_APPROVAL
+
+
+def _goes_on(verdict: Verdict, approval: Approval | None) -> bool:
+    """Whether a run may be carried out with this verdict."""
+    approved = approval is not None and approval.state is ApprovalState.APPROVED
+    return verdict.passes or (approved and _needs_one(verdict))
 
 
 def _decide(work: Work, verdict: Verdict, approval: Approval | None, *, checked: bool) -> None:
@@ -221,7 +239,8 @@ def verdict_on(
     `noted` are environments as they were when the run began: it may have removed one since. One that
     nobody knows any more is judged as strictly as there is, as production.
     """
-    facts = Facts(world, found.base, found.snapshot, asking, moment(world))
+    bill = Bill(world, found.base, found.snapshot, tuple(plans), asking.run)
+    facts = Facts(bill, asking, moment(world))
     whole = whole_of(plans)
     subjects: list[Subject] = []
     for one in plans:
@@ -235,7 +254,7 @@ def verdict_on(
     resources = {one.stack: one.resources for one in plans}
     more = policy_findings(world, found.snapshot, subjects, stages, resources)
     given = give_verdict(subjects, rules_of(found.snapshot), stages, facts.now, more)
-    return Judged(replace(given, plans={str(one.stack): one.digest for one in plans}), tuple(subjects))
+    return Judged(replace(given, plans={str(one.stack): one.digest for one in plans}), tuple(subjects), bill)
 
 
 def _of_environments(found: Candidate, facts: Facts, planned: Collection[str]) -> Iterator[Subject]:
@@ -262,7 +281,7 @@ def at_the_door(world: World, request: Request, stack: Address, snapshot: Snapsh
     environment = snapshot.environments.get(stack.environment)
     if environment is None:
         return Verdict(Outcome.ALLOWED)
-    facts = Facts(world, snapshot, snapshot, Asking.of(request), moment(world))
+    facts = Facts(Bill(world, snapshot, snapshot), Asking.of(request), moment(world))
     subject = door_subject(stack, facts.at_the_door(stack, environment))
     more = policy_findings(world, snapshot, [subject], ["request"])
     return give_verdict([subject], rules_of(snapshot), ["request"], facts.now, more)

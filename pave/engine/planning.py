@@ -10,6 +10,7 @@ from pave.apply.retry import Cancelled
 from pave.engine.changes import PREVIEW
 from pave.engine.delivering import recorded
 from pave.engine.making import made_of
+from pave.engine.spending import Bill
 from pave.engine.work import Skipped, Work
 from pave.engine.world import World
 from pave.model.deployment_file import path_of
@@ -18,7 +19,6 @@ from pave.model.environment import Environment
 from pave.model.names import Address
 from pave.model.snapshot import Snapshot
 from pave.plan.change import Action, Change, Plan
-from pave.plan.cost import Cost, delta
 from pave.plan.desired import desired
 from pave.plan.stack import EMPTY, Stack, Surroundings, build
 from pave.plan.terraform import RootModule
@@ -97,7 +97,7 @@ def plan(work: Work) -> dict[str, Any]:
         "base": found.base.commit,
         "stacks": [str(one.stack) for one in plans],
         "plans": [{"stack": str(one.stack), "digest": one.digest, **summary(one)} for one in plans],
-        "cost": cost_of(world, found.snapshot, plans).as_data(),
+        "cost": Bill(world, found.base, found.snapshot, plans, work.run.id).as_data(),
         "edits": sorted(found.edits),
     }
 
@@ -230,14 +230,6 @@ def record(work: Work) -> dict[str, Any]:
     recorded(work, found.base, found.snapshot)
     work.emit("repository.changed", "platform", commit=commit_id, title=found.desired.title)
     return {"commit": commit_id, "title": found.desired.title}
-
-
-def cost_of(world: World, snapshot: Snapshot, plans: Iterable[Plan]) -> Cost:
-    """What plans add to the cost a month."""
-    changes = [change for one in plans for change in one.changes]
-    stacks = {change.address.stack for change in changes}
-    before = {str(one.address): one.inputs for stack in stacks for one in world.stacks.resources(stack)}
-    return delta(changes, before, snapshot.modules)
 
 
 def only_checked(intent: Intent) -> bool:

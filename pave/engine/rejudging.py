@@ -13,6 +13,7 @@ from pave.engine.facts import LOOKED_AT, Asking, Facts, whole_of
 from pave.engine.judging import moment, rules_of
 from pave.engine.planning import resolve
 from pave.engine.policies import policy_findings
+from pave.engine.spending import Bill
 from pave.engine.world import World
 from pave.model.diagnostics import Refused
 from pave.model.names import Address
@@ -38,7 +39,9 @@ class Rejudge:
 
     def round(self, world: World, snapshot: Snapshot, busy: Collection[str]) -> int:
         """Judge each stack that something changed about since it was judged last; how many there were."""
-        facts = Facts(world, snapshot, snapshot, Asking(SYSTEM, LOOKED_AT, "engine", automatic=True), moment(world))
+        facts = Facts(
+            Bill(world, snapshot, snapshot), Asking(SYSTEM, LOOKED_AT, "engine", automatic=True), moment(world)
+        )
         day = facts.now.date().isoformat()
         due = {
             stack: key

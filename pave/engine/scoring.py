@@ -19,7 +19,7 @@ from pave.model.snapshot import Snapshot
 from pave.model.workload import Workload
 from pave.observe.delivery import Figures, Period, dora
 from pave.observe.scorecard import UNKNOWN, Score, applies, score
-from pave.plan.cost import estimate
+from pave.plan.cost import Tariffs
 from pave.plan.wanted import owner_of
 from pave.ports import Delivery, Scored
 from pave.verdict.evidence import NOTHING_KNOWN
@@ -177,12 +177,16 @@ class Known:
         by_service: Callable[[str], str] = str
         return dora(self._records, Period(self.now - WINDOW, self.now, production), by_service)
 
+    @cached_property
+    def _tariffs(self) -> Tariffs:
+        return Tariffs.of(self.snapshot, self.now.date())
+
     def _cost(self, component: str, entity: Entity | None, owner: Ref | None) -> dict[str, Any]:
         chain = [entity, self.snapshot.entities.get(owner) if owner else None]
         said = ((one.metadata.get("annotations") or {}).get(COST_CENTER) for one in chain if one)
         modules = self.snapshot.modules
         priced = [
-            estimate(modules[one.module], one.inputs)
+            self._tariffs.cost(modules[one.module], one.inputs)
             for each in self.world.stacks.all(component=component)
             for one in self.world.stacks.resources(each.address)
             if one.module in modules

@@ -18,7 +18,7 @@ from pave.engine import changes
 from pave.engine.facts import Asking
 from pave.engine.judging import at_the_door, verdict_on
 from pave.engine.making import made_of
-from pave.engine.planning import Candidate, candidate, cost_of, plan_stack, resolve, summary
+from pave.engine.planning import Candidate, candidate, plan_stack, resolve, summary
 from pave.engine.waiving import authors_of, waived_by
 from pave.engine.work import Work
 from pave.engine.world import World
@@ -110,15 +110,16 @@ def preview(world: World, request: Request) -> Preview:
         return Preview(f"{kind_of(request.intent)} {subject_of(request.intent)}", {}, {"changes": []}, {})
     plans = [plan_stack(world, found.snapshot, stack, lambda: False)[1] for stack in found.stacks]
     changes = [change for one in plans for change in summary(one)["changes"]]
+    judged = verdict_on(world, found, plans, Asking.of(request))
     return Preview(
         found.desired.title,
         _diffs(world, found),
         {
             "stacks": [str(one) for one in found.stacks],
             "changes": changes,
-            "cost": cost_of(world, found.snapshot, plans).as_data(),
+            "cost": judged.bill.as_data(),
         },
-        verdict_on(world, found, plans, Asking.of(request)).verdict.as_data(),
+        judged.verdict.as_data(),
     )
 
 

@@ -12,10 +12,12 @@ from pave.engine.snapshots import Snapshots
 from pave.ports import (
     Approvals,
     Attestor,
+    Budgets,
     Builder,
     Builds,
     Catalog,
     Changes,
+    Charges,
     Checker,
     Clock,
     Cloud,
@@ -77,6 +79,8 @@ class World:
     usage: Usage
     feedback: Feedback
     surveys: Surveys
+    budgets: Budgets
+    charges: Charges
     changes: Changes
     deliveries: Deliveries
     forges: Mapping[str, Forge]

@@ -1,7 +1,7 @@
 """Reads and writes `environments/*.yaml`, and resolves what one environment inherits from another.
 
-Inherited are bindings, the owner and what to do about drift; from an environment of the same kind also lifetime, sleep
-and seed, which is what previews get from their pattern. How versions arrive is each environment's own.
+Inherited are bindings, the owner and what to do about drift; from an environment of the same kind also lifetime, sleep,
+seed and budget, which is what previews get from their pattern. How versions arrive is each environment's own.
 A cycle or a parent that is not there leaves the environment out and says so.
 """
 
@@ -22,17 +22,15 @@ from pave.model.schema import nearest
 NOBODY = Ref("", "", "")
 """The owner of an environment that does not say one, until its parent does."""
 
-_LIKE_ITS_PATTERN = ("lifetime", "sleep", "seed")
-_NOT_YET = (("spec", "budget"),)
+_LIKE_ITS_PATTERN = ("lifetime", "sleep", "seed", "budget")
 
 
-def read_environment(data: bytes, file: str, findings: Findings | None = None) -> Environment:
+def read_environment(data: bytes, file: str) -> Environment:
     """One environment as written: `owner` may be `NOBODY` and `drift` empty until `inherit` fills them.
 
-    Warnings go to `findings`. Raises `Refused` with all that is wrong.
+    Raises `Refused` with all that is wrong.
     """
     document = own_format.read(data, file, "Environment")
-    own_format.not_yet(document, _NOT_YET, findings)
     metadata, spec = document.data["metadata"], document.data["spec"]
     deploy = spec.get("deploy", {})
     for number, window in enumerate(deploy.get("windows", ())):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from pave.model.names import Ref
+from pave.model.price import Meter, Prices, Usage
 
 
 @dataclass(frozen=True)
@@ -39,23 +39,6 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Meter:
-    """How much of a SKU a resource uses a month: `quantity` is a CEL expression over the inputs."""
-
-    sku: str
-    quantity: str
-
-
-@dataclass(frozen=True)
-class Price:
-    """The list price of one unit of a SKU."""
-
-    amount: Decimal
-    unit: str
-    currency: str
-
-
-@dataclass(frozen=True)
 class Module:
     """A building block. `path` is its folder in the platform repository, `digest` the Git tree id of it."""
 
@@ -73,6 +56,8 @@ class Module:
     inputs: Mapping[str, Input] = field(default_factory=dict)
     outputs: Mapping[str, Output] = field(default_factory=dict)
     meters: tuple[Meter, ...] = ()
-    prices: Mapping[str, Price] = field(default_factory=dict)
+    prices: Prices = field(default_factory=dict)
+    usage: Mapping[str, Usage] = field(default_factory=dict)
+    equivalent: str = ""
     properties: Mapping[str, str | bool] = field(default_factory=dict)
     supported_until: str = ""

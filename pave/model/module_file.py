@@ -6,33 +6,30 @@ where it speaks of a variable that is not there. A folder without `module.yaml` 
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pave.model import own_format
 from pave.model.diagnostics import Diagnostic, Findings, Refused, Source, error
 from pave.model.document import Document
-from pave.model.module import Input, Meter, Module, Price
+from pave.model.module import Input, Module
 from pave.model.names import suggest_name
+from pave.model.price_file import read_meters, read_prices, read_usage
 from pave.model.schema import nearest
 from pave.model.terraform_module import is_terraform, read_declared
 
 SUPPORTED_ENGINES = ("terraform",)
 
 
-def read_module(files: Mapping[str, bytes], path: str, digest: str, findings: Findings | None = None) -> Module:
+def read_module(files: Mapping[str, bytes], path: str, digest: str) -> Module:
     """The module in `files` (names relative to its folder `path`); `digest` is the folder's Git tree id.
 
-    Warnings go to `findings`. Raises `Refused` with all that is wrong.
+    Raises `Refused` with all that is wrong.
     """
     if "module.yaml" not in files:
         raise Refused(_without_description(files, path))
     document = own_format.read(files["module.yaml"], f"{path}/module.yaml", "Module")
-    own_format.not_yet(document, (("spec", "equivalent"),), findings)
     metadata, spec = document.data["metadata"], document.data["spec"]
     wrong = Findings()
     if spec["engine"] not in SUPPORTED_ENGINES:
@@ -44,7 +41,9 @@ def read_module(files: Mapping[str, bytes], path: str, digest: str, findings: Fi
     declared = read_declared(files, path, wrong)
     wrong.refuse_if_any()
     inputs = {**declared.inputs, **_narrowed(document, declared.inputs, wrong)}
-    prices = _prices(files.get("prices.csv", b""), f"{path}/prices.csv", wrong)
+    usage = read_usage(files["usage.yaml"], f"{path}/usage.yaml") if "usage.yaml" in files else {}
+    meters = read_meters(document, usage, wrong)
+    prices = read_prices(files.get("prices.csv", b""), f"{path}/prices.csv", wrong)
     wrong.refuse_if_any()
     return Module(
         name=metadata["name"],
@@ -60,32 +59,13 @@ def read_module(files: Mapping[str, bytes], path: str, digest: str, findings: Fi
         stateful=spec.get("stateful", False),
         inputs=inputs,
         outputs=declared.outputs,
-        meters=tuple(Meter(one["sku"], one["quantity"]) for one in spec.get("meters", ())),
+        meters=meters,
         prices=prices,
+        usage=usage,
+        equivalent=spec.get("equivalent", ""),
         properties=spec.get("properties", {}),
         supported_until=str(spec.get("supported_until", "")),
     )
-
-
-def _prices(data: bytes, file: str, wrong: Findings) -> dict[str, Price]:
-    """The price sheet: SkuId, PricingUnit, ListUnitPrice and BillingCurrency of FOCUS 1.2; other columns may follow."""
-    prices: dict[str, Price] = {}
-    for number, row in enumerate(csv.DictReader(io.StringIO(data.decode("utf-8-sig", errors="replace"))), start=2):
-        try:
-            price = Price(Decimal(row["ListUnitPrice"]), row["PricingUnit"], row["BillingCurrency"])
-        except (KeyError, TypeError, InvalidOperation):
-            price = None
-        if price is None or not row.get("SkuId") or not price.amount.is_finite() or price.amount < 0:
-            wrong.add(
-                error(
-                    "this line is no price",
-                    remedy="Its columns are SkuId,PricingUnit,ListUnitPrice,BillingCurrency; the price is a number.",
-                    source=Source(file, number),
-                )
-            )
-            continue
-        prices[row["SkuId"]] = price
-    return prices
 
 
 def _narrowed(document: Document, inputs: Mapping[str, Input], wrong: Findings) -> dict[str, Input]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from pave.model import schema
-from pave.model.diagnostics import Findings, Refused, Source, warning
+from pave.model.diagnostics import Findings, Refused, Source
 from pave.model.document import Document, read_document, show
 from pave.model.names import Ref
 
@@ -31,25 +31,6 @@ def reference(document: Document, path: Sequence[str | int], kind: str) -> Ref:
         return Ref.parse(value, kind=kind)
     except Refused as refused:
         raise Refused(*(one.at(document.source(path), show(path)) for one in refused.diagnostics)) from None
-
-
-def not_yet(document: Document, paths: Iterable[Sequence[str | int]], findings: Findings | None) -> None:
-    """Warn of each value at `paths` that it is read and checked, but that nothing acts on it."""
-    if findings is None:
-        return
-    for path in paths:
-        value: Any = document.data
-        for part in path:
-            value = value.get(part) if isinstance(value, dict) else None
-        if value is not None:
-            findings.add(
-                warning(
-                    f"{show(path)} is read, not yet acted on",
-                    detail="It is checked and kept, and changes nothing in this version.",
-                    source=document.source(path),
-                    path=show(path),
-                )
-            )
 
 
 class Inline(dict[str, Any]):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache as cache_calls
 from typing import Any, TypeVar
 
+from pave.model import budget
 from pave.model.backstage import read_entities, refuse_duplicates
 from pave.model.deployment import Deployment
 from pave.model.deployment_file import read_deployment
@@ -28,6 +29,8 @@ from pave.model.people import wrong_roles
 from pave.model.policy import FOLDER as POLICIES
 from pave.model.policy import Policies
 from pave.model.policy_file import read_policies
+from pave.model.price import PriceSheet
+from pave.model.price_file import read_sheet
 from pave.model.roadmap import RoadmapItem, read_roadmap_item
 from pave.model.schema import nearest
 from pave.model.scorecard import Scorecard
@@ -42,10 +45,11 @@ from pave.model.waiver import Waiver, contradictions
 from pave.model.waiver_file import read_waiver
 
 FOLDERS = (
-    *("catalog", "environments", "modules", "templates", "guardrails", POLICIES, "waivers", "deployments"),
+    *("catalog", "environments", "modules", "prices", "templates", "guardrails", POLICIES, "waivers", "deployments"),
     *("scorecards", "roadmap"),
 )
 TEMPLATE_FILE = "template.yaml"
+_TARIFF = ("/prices.csv", "/usage.yaml")
 
 Cache = MutableMapping[tuple[str, str], Any]
 """What was read before, by path and Git id; it holds only what the newest snapshot needed."""
@@ -82,6 +86,7 @@ def read_snapshot(tree: Tree, commit: str, cache: Cache | None = None) -> Snapsh
         environments=environments,
         written=written,
         modules=modules,
+        sheets=reader.named(reader.sheets(), "price sheet"),
         deployments=deployments,
         entities=known,
         templates=templates,
@@ -184,7 +189,7 @@ class _Reader:
 
     def environments(self) -> Iterator[tuple[str, Environment]]:
         for path in self.yaml("environments"):
-            value = self.once(path, lambda at, findings, _: read_environment(self.text(at), at, findings))
+            value = self.once(path, lambda at, *_: read_environment(self.text(at), at))
             if value is not None and self.placed(path, f"environments/{value.name}"):
                 yield path, value
 
@@ -224,11 +229,22 @@ class _Reader:
             if (value := self.once(folder, self.module)) is not None:
                 yield folder, value
 
-    def module(self, folder: str, findings: Findings, _: Include) -> Module:
-        paths = [path for path in self.files["modules"] if path.startswith(f"{folder}/")]
-        described = (path for path in paths if path.endswith((".tf", ".tf.json", "/module.yaml", "/prices.csv")))
-        files = {path.removeprefix(f"{folder}/"): self.text(path) for path in described}
-        return read_module(files, folder, self.id(folder), findings)
+    def module(self, folder: str, *_: object) -> Module:
+        files = self.files_of("modules", folder, (".tf", ".tf.json", "/module.yaml", *_TARIFF))
+        return read_module(files, folder, self.id(folder))
+
+    def sheets(self) -> Iterator[tuple[str, PriceSheet]]:
+        for folder in self.folders("prices"):
+            if (value := self.once(folder, self.sheet)) is not None:
+                yield folder, value
+
+    def sheet(self, folder: str, *_: object) -> PriceSheet:
+        return read_sheet(self.files_of("prices", folder, ("/sheet.yaml", *_TARIFF)), folder, self.id(folder))
+
+    def files_of(self, kind: str, folder: str, ends: tuple[str, ...]) -> dict[str, bytes]:
+        """The files below `folder` whose names end so, by their name within it."""
+        paths = [path for path in self.files[kind] if path.startswith(f"{folder}/") and path.endswith(ends)]
+        return {path.removeprefix(f"{folder}/"): self.text(path) for path in paths}
 
     def templates(self, entities: list[Entity]) -> Iterator[tuple[str, Template]]:
         """Templates that can be run, by name; their entities are added to the catalog's."""
@@ -324,6 +340,7 @@ def _contradictions(snapshot: Snapshot, written: Mapping[str, Environment]) -> I
     yield from contradictions(snapshot.waivers.values(), rules)
     yield from wrong_roles(snapshot.entities)
     yield from _missing_owners(snapshot)
+    yield from budget.contradictions(snapshot)
     yield from shared_keys(snapshot.entities.values())
 
 

@@ -15,6 +15,7 @@ from pave.model.module import Module
 from pave.model.names import Address, Ref
 from pave.model.people import People
 from pave.model.policy import Policies
+from pave.model.price import PriceSheet
 from pave.model.roadmap import RoadmapItem
 from pave.model.scorecard import Scorecard
 from pave.model.template import Template
@@ -37,6 +38,7 @@ class Snapshot:
     environments: Mapping[str, Environment] = field(default_factory=dict)
     written: Mapping[str, Environment] = field(default_factory=dict)
     modules: Mapping[str, Module] = field(default_factory=dict)
+    sheets: Mapping[str, PriceSheet] = field(default_factory=dict)
     deployments: Mapping[Address, Deployment] = field(default_factory=dict)
     entities: Mapping[Ref, Entity] = field(default_factory=dict)
     templates: Mapping[str, Template] = field(default_factory=dict)

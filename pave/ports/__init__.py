@@ -107,6 +107,12 @@ from pave.ports.repositories import (
     PlatformRepository,
     Repositories,
 )
+from pave.ports.spending import (
+    Budgets,
+    Charges,
+    Reserved,
+    Wish,
+)
 
 __all__ = [
     "PLATFORM_REPOSITORY",
@@ -116,12 +122,14 @@ __all__ = [
     "Approvals",
     "Artifact",
     "Attestor",
+    "Budgets",
     "Builder",
     "Builds",
     "Cancel",
     "Catalog",
     "ChangeRequest",
     "Changes",
+    "Charges",
     "Checker",
     "Cipher",
     "Clock",
@@ -165,6 +173,7 @@ __all__ = [
     "Rendered",
     "Report",
     "Repositories",
+    "Reserved",
     "ResourceRecord",
     "Runs",
     "Scaffolder",
@@ -180,4 +189,5 @@ __all__ = [
     "Usage",
     "Use",
     "Voice",
+    "Wish",
 ]

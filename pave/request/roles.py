@@ -75,7 +75,7 @@ VERBS: Mapping[Verb, str] = {
     Verb.CONNECT: "see the credentials of a resource",
     Verb.APPROVE: "answer an approval",
     Verb.WAIVE: "merge an exception from a guardrail",
-    Verb.ADMINISTER: "change modules, templates, guardrails, people and teams; give out tokens, answer feedback",
+    Verb.ADMINISTER: "change modules, templates, guardrails, people and teams; give out tokens, import bills",
 }
 """What a verb is about."""
 

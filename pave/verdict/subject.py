@@ -69,7 +69,7 @@ EXAMPLE: Mapping[str, Any] = {
     "cost": {
         "delta": 0.0, "monthly": 0.0, "currency": "USD", "unpriced": [],
         "environment": {"budget": 0.0, "spent": 0.0, "share": 0.0},
-        "team": {"budget": 0.0, "spent": 0.0, "share": 0.0},
+        "team": {"budget": 0.0, "spent": 0.0, "share": 0.0}, "budgets": "no budget is set",
     },
     "team": {
         "name": "example", "resources": 1, "environments": 1, "quota": {"resources": 200, "environments": 20},

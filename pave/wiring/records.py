@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import Engine
 
 from pave.adapters.postgres.approvals import PostgresApprovals, PostgresJudgements
+from pave.adapters.postgres.budgets import PostgresBudgets
 from pave.adapters.postgres.changes import PostgresChanges
+from pave.adapters.postgres.charges import PostgresCharges
 from pave.adapters.postgres.deliveries import PostgresDeliveries
 from pave.adapters.postgres.events import PostgresEvents
 from pave.adapters.postgres.evidence import PostgresEvidence
@@ -27,6 +29,8 @@ def records_of(engine: Engine, cipher: Cipher) -> dict[str, Any]:
         "evidence": PostgresEvidence(engine),
         "approvals": PostgresApprovals(engine),
         "judgements": PostgresJudgements(engine),
+        "budgets": PostgresBudgets(engine),
+        "charges": PostgresCharges(engine),
         "changes": PostgresChanges(engine),
         "deliveries": PostgresDeliveries(engine),
         "post": PostgresPost(engine),

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import CursorResult, Engine, Row, Select, and_, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from pave.adapters.postgres.budgets import end_reservations, settle_stack
 from pave.adapters.postgres.schema import approvals, runs, steps
 from pave.apply.retry import Stale
 from pave.apply.run import TERMINAL, Run, State, Step, StepState, sources
@@ -119,7 +120,7 @@ class PostgresRuns:
         if state in TERMINAL:
             values["finished_at"] = func.now()
         allowed = runs.c.state.in_([before.value for before in sources(state)])
-        return self._fenced(run, allowed, values)
+        return self._fenced(run, allowed, values, ended=state if state in TERMINAL else None)
 
     def note(self, run: Run, **changes: Any) -> Run:
         """Change verdict, result or stacks without changing the state."""
@@ -132,6 +133,8 @@ class PostgresRuns:
             connection.execute(
                 update(runs).where(idle).values(state=State.CANCELLED.value, finished_at=func.now(), lease_until=None)
             )
+            cancelled = (runs.c.id == run, runs.c.state == State.CANCELLED.value)
+            end_reservations(connection, State.CANCELLED, *cancelled)
             asked = and_(approvals.c.run == run, approvals.c.state.in_(["open", "approved"]))
             connection.execute(update(approvals).where(asked).values(state="expired"))  # nobody needs an answer now
             open_ = and_(runs.c.id == run, runs.c.finished_at.is_(None))
@@ -183,6 +186,8 @@ class PostgresRuns:
             if not ended:
                 values["started_at"] = func.clock_timestamp()
             connection.execute(row.on_conflict_do_update(index_elements=["run", "name", "subject"], set_=values))
+            if name == "apply" and state is StepState.DONE:
+                settle_stack(connection, run.id, subject)
 
     def forget_steps(self, run: Run, names: Sequence[str]) -> None:
         """Take steps out of the journal so that they are done again."""
@@ -212,11 +217,13 @@ class PostgresRuns:
             )
         return done.rowcount
 
-    def _fenced(self, run: Run, allowed: Any, values: dict[str, Any]) -> Run:
+    def _fenced(self, run: Run, allowed: Any, values: dict[str, Any], ended: State | None = None) -> Run:
         with self._engine.begin() as connection:
             row = connection.execute(
                 update(runs).where(_held(run), allowed).values(values).returning(runs)
             ).one_or_none()
+            if row is not None and ended is not None:
+                end_reservations(connection, ended, runs.c.id == run.id)
         if row is None:
             raise Stale(error(f"Run {run.id} is carried out by somebody else now", remedy="Nothing is to be done."))
         return _run(row)

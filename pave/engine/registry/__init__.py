@@ -11,6 +11,7 @@ from pave.engine.registry import (
     catalog,
     changes,
     components,
+    costs,
     delivery,
     dora,
     environments,
@@ -50,5 +51,6 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *access.OPERATIONS,
     *teams.OPERATIONS,
     *tokens.OPERATIONS,
+    *costs.OPERATIONS,
     *platform.OPERATIONS,
 )

@@ -15,6 +15,7 @@ from pave.engine.judging import moment
 from pave.engine.operations import Nothing, Operation
 from pave.engine.policies import RuleState, policy_tests, rules_in_force, tried_on
 from pave.engine.rejudging import STAGE, verdict_of
+from pave.engine.spending import Bill
 from pave.engine.trying import lately, tried
 from pave.model.diagnostics import Refused, Unknown, error
 from pave.model.guardrail import Example
@@ -227,7 +228,9 @@ def _explain(context: Context, given: OneGuardrail) -> GuardrailExplained:
         raise Unknown(error(f"There is no guardrail {given.name[:80]!r}", remedy=remedy))
     findings: list[dict[str, Any]] = []
     if given.on:
-        facts = Facts(world, snapshot, snapshot, Asking(SYSTEM, LOOKED_AT, "engine", automatic=True), moment(world))
+        facts = Facts(
+            Bill(world, snapshot, snapshot), Asking(SYSTEM, LOOKED_AT, "engine", automatic=True), moment(world)
+        )
         verdict = verdict_of(facts, address_of(given.on))
         findings = [one.as_data() for one in verdict.findings if one.guardrail in (view.name, "guardrail.error")]
     return GuardrailExplained(

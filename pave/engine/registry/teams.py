@@ -10,6 +10,7 @@ from pave.engine.context import Context
 from pave.engine.facts import LOOKED_AT, Asking, Facts
 from pave.engine.judging import moment
 from pave.engine.operations import Operation
+from pave.engine.spending import Bill
 from pave.model.diagnostics import Unknown, error
 from pave.model.names import Ref
 from pave.model.schema import nearest
@@ -45,7 +46,7 @@ class TeamFilter(BaseModel):
 def _quotas(context: Context, given: TeamFilter) -> QuotaList:
     """By the same count that the guardrail `team-quota` sees."""
     world, snapshot = context.world, context.world.snapshots.current()
-    facts = Facts(world, snapshot, snapshot, Asking(SYSTEM, LOOKED_AT, "engine", automatic=True), moment(world))
+    facts = Facts(Bill(world, snapshot, snapshot), Asking(SYSTEM, LOOKED_AT, "engine", automatic=True), moment(world))
     teams = sorted(ref for ref in snapshot.entities if ref.kind == "group")
     if given.team:
         wanted = Ref.parse(given.team, kind="group")

@@ -52,6 +52,10 @@ TABLE = {
     "commit.where": EVERYBODY,
     "component.create": MAKERS,
     "component.import": MAKERS,
+    "cost.explain": EVERYBODY,
+    "cost.export": EVERYBODY,
+    "cost.import": "nnnynn",
+    "cost.show": EVERYBODY,
     "delivery.list": EVERYBODY,
     "demand.show": EVERYBODY,
     "dora.show": EVERYBODY,
@@ -122,7 +126,7 @@ FIELDS: dict[str, Any] = {
     "address": "dev/orders/db", "stack": "dev/orders", "stacks": ["dev/orders"], "component": "orders", "name": "db",
     "env": "dev", "type": "postgres", "resources": [{"name": "db", "type": "postgres"}], "change": "orders/3",
     "run": "run_1", "approval": "apr_1", "text": "hello", "url": "u", "commit": "0123456", "digest": "sha256:0",
-    "ref": "orders", "repository": "orders", "feedback": "fb_1", "user": "kim",
+    "ref": "orders", "repository": "orders", "feedback": "fb_1", "user": "kim", "export": "x",
     "scopes": ["catalog:read"],
 }  # fmt: skip
 NAMES = {"environment": "try", "guardrail": "keep-backups", "component": "new-one"}

@@ -58,10 +58,8 @@ output "password" {
 PLATFORM = Ref("group", "default", "platform")
 
 
-def module(files: dict[str, str], findings: Findings | None = None) -> Module:
-    return read_module(
-        {name: text.encode() for name, text in files.items()}, "modules/local-postgres", "tree", findings
-    )
+def module(files: dict[str, str]) -> Module:
+    return read_module({name: text.encode() for name, text in files.items()}, "modules/local-postgres", "tree")
 
 
 def refusal(read, text: str) -> str:
@@ -126,12 +124,6 @@ def test_a_wrong_module_is_refused(files: dict[str, str], said: str) -> None:
     assert said in str(caught.value)
 
 
-def test_what_nothing_acts_on_yet_is_said() -> None:
-    findings = Findings()
-    module({"module.yaml": MODULE + "  equivalent: aws/postgres\n", "main.tf": MAIN}, findings)
-    assert [one.path for one in findings] == ["spec.equivalent"]
-
-
 DEV = """\
 apiVersion: pave/v1
 kind: Environment
@@ -167,8 +159,8 @@ spec:
 """
 
 
-def environment(text: str, findings: Findings | None = None) -> Environment:
-    return read_environment(text.encode(), "f.yaml", findings)
+def environment(text: str) -> Environment:
+    return read_environment(text.encode(), "f.yaml")
 
 
 def test_a_child_says_only_what_differs() -> None:
@@ -185,13 +177,6 @@ def test_a_child_says_only_what_differs() -> None:
         "staging",
         "900 USD per month",
     )
-
-
-def test_what_is_read_and_not_acted_on_is_said_once_each() -> None:
-    findings = Findings()
-    environment(PROD, findings)
-    assert [one.path for one in findings] == ["spec.budget"]
-    assert all(one.source.line for one in findings)
 
 
 def test_circles_orphans_and_missing_parents_are_left_out_and_said() -> None:

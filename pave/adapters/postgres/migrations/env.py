@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from alembic import context
 
-from pave.adapters.postgres import product_schema  # noqa: F401 — its tables belong to the metadata
 from pave.adapters.postgres.schema import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, transactional_ddl=True)
