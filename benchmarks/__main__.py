@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import delivery, figures, guardrails
+from benchmarks import delivery, figures, guardrails, observing
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,9 @@ FIGURES: Sequence[Figure] = (
     Figure("dryrun.1", "s", 0.4, partial(guardrails.dry_run, 1)),
     Figure("dryrun.8", "s", 0.8, partial(guardrails.dry_run, 8)),
     Figure("rejudge.1000", "s", 5.0, guardrails.rejudge_1000, 3),
+    Figure("metrics.cpu", "%", 20.0, observing.metrics_cpu, 2),
+    Figure("metrics.disk", "MB", 500.0, observing.metrics_disk, 1),
+    Figure("dashboard.server", "ms", 150.0, observing.dashboard_server),
 )
 
 

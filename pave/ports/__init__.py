@@ -61,7 +61,10 @@ from pave.ports.making import (
     Scaffolder,
 )
 from pave.ports.metrics import (
+    Meter,
     Metrics,
+    Trace,
+    Traces,
 )
 from pave.ports.pushes import (
     PLATFORM_REPOSITORY,
@@ -127,6 +130,7 @@ __all__ = [
     "Judgement",
     "Judgements",
     "Letter",
+    "Meter",
     "Metrics",
     "Note",
     "Plans",
@@ -149,5 +153,7 @@ __all__ = [
     "StateLock",
     "StateVersion",
     "States",
+    "Trace",
+    "Traces",
     "Unsigned",
 ]

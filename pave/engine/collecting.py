@@ -1,0 +1,145 @@
+"""Collecting: every ten seconds each meter is asked, and what it says is kept.
+
+Meters are asked side by side. One that is slow holds nothing up: its round is missing, and it is not asked again
+before it has answered. One that fails is said, once, and again when it works.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pave.engine.world import World
+from pave.observe.series import Sample
+from pave.ports import Meter
+
+ROUND_SECONDS = 10.0
+PATIENCE_SECONDS = 6.0
+"""How long a round waits for its meters."""
+_TIDY_ROUNDS = 6
+_log = logging.getLogger(__name__)
+
+Measured = list[tuple[str, Sample]]
+
+
+@dataclass
+class _Asked:
+    """What is known of one meter."""
+
+    meter: Meter
+    answer: Future[Measured] | None = None
+    problem: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Collected:
+    """How collecting goes, for those who look after Pave."""
+
+    rounds: int = 0
+    samples: int = 0
+    left_out: int = 0
+    seconds: float = 0.0
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+class Collector:
+    """Asks the meters in a thread of its own."""
+
+    def __init__(self, world: World, meters: Sequence[Meter], seconds: float = ROUND_SECONDS) -> None:
+        self._world, self._seconds = world, seconds
+        self._asked = [_Asked(one) for one in meters]
+        self._full: set[str] = set()
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(max(len(meters), 1), thread_name_prefix="pave-meter")
+        self._thread = threading.Thread(target=self._rounds, name="pave-collector", daemon=True)
+        self.collected = Collected()
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop after the round that is on; a meter that hangs is left behind."""
+        self._stop.set()
+        self._thread.join(timeout=30)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def look(self, patience: float = PATIENCE_SECONDS) -> int:
+        """One round; how many samples were kept."""
+        began, at = time.monotonic(), self._world.clock.now()
+        for one in self._asked:
+            if one.answer is None:
+                one.answer = self._pool.submit(self._measure, one, at)
+        wait([one.answer for one in self._asked if one.answer is not None], timeout=patience)
+        by_source: defaultdict[str, list[Sample]] = defaultdict(list)
+        for one in self._asked:
+            for source, sample in self._answered(one):
+                by_source[source].append(sample)
+        kept = sum(self._keep(at, source, samples) for source, samples in by_source.items())
+        told = self.collected
+        told.rounds, told.samples, told.seconds = told.rounds + 1, kept, time.monotonic() - began
+        if told.rounds % _TIDY_ROUNDS == 0:
+            self._world.metrics.tidy(at)
+            self._world.traces.tidy()
+        return kept
+
+    @staticmethod
+    def _measure(asked: _Asked, at: datetime) -> Measured:
+        began = time.monotonic()
+        try:
+            return list(asked.meter.measure(at))
+        finally:
+            asked.seconds = time.monotonic() - began
+
+    def _answered(self, asked: _Asked) -> Measured:
+        if asked.answer is None or not asked.answer.done():
+            self._tell(asked, "it has not answered in time")
+            return []
+        answer, asked.answer = asked.answer, None
+        problem = answer.exception()
+        if problem is not None:
+            self._tell(asked, f"{type(problem).__name__}: {problem}"[:500])
+            return []
+        self._tell(asked, "")
+        return answer.result()
+
+    def _tell(self, asked: _Asked, problem: str) -> None:
+        """Say what changed about a meter; the same problem again is not said again."""
+        name = asked.meter.name
+        if bool(problem) != bool(asked.problem):
+            if problem:
+                _log.warning("What the meter %s measures is missing: %s", name, problem)
+                self._world.events.emit("metrics.missing", f"metrics/{name}", reason=problem)
+            else:
+                self._world.events.emit("metrics.measured", f"metrics/{name}")
+        asked.problem = problem
+        self.collected.problems = {one.meter.name: one.problem for one in self._asked if one.problem}
+
+    def _keep(self, at: datetime, source: str, samples: Sequence[Sample]) -> int:
+        kept = self._world.metrics.write(at, source, samples)
+        missing = len(samples) - kept
+        self.collected.left_out += missing
+        if missing and source not in self._full:
+            self._full.add(source)
+            stack = source.partition(":")[0]
+            self._world.events.emit("metrics.capped", stack, source=source, kept=kept, left_out=missing)
+        elif not missing:
+            self._full.discard(source)
+        return kept
+
+    def _rounds(self) -> None:
+        following = time.monotonic()
+        while not self._stop.is_set():
+            try:
+                self.look()
+            except Exception:  # noqa: BLE001 — one bad round must not end all later ones
+                _log.exception("A round of collecting failed; the next one tries again")
+            following = max(following + self._seconds, time.monotonic())
+            self._stop.wait(following - time.monotonic())
