@@ -10,12 +10,15 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pave.apply.retry import ApplyError
 from pave.engine.world import World
+from pave.model.diagnostics import Refused
+from pave.model.names import Address
 from pave.observe.series import Sample
 from pave.ports import Meter
 
@@ -30,9 +33,10 @@ Measured = list[tuple[str, Sample]]
 
 @dataclass
 class _Asked:
-    """What is known of one meter."""
+    """What is known of one meter, or of where it is all kept."""
 
-    meter: Meter
+    name: str
+    measure: Callable[[datetime], Iterable[tuple[str, Sample]]]
     answer: Future[Measured] | None = None
     problem: str = ""
     seconds: float = 0.0
@@ -54,7 +58,8 @@ class Collector:
 
     def __init__(self, world: World, meters: Sequence[Meter], seconds: float = ROUND_SECONDS) -> None:
         self._world, self._seconds = world, seconds
-        self._asked = [_Asked(one) for one in meters]
+        self._asked = [_Asked(one.name, one.measure) for one in meters]
+        self._store = _Asked("store", lambda _: ())
         self._full: set[str] = set()
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(max(len(meters), 1), thread_name_prefix="pave-meter")
@@ -82,7 +87,7 @@ class Collector:
         for one in self._asked:
             for source, sample in self._answered(one):
                 by_source[source].append(sample)
-        kept = sum(self._keep(at, source, samples) for source, samples in by_source.items())
+        kept = self._keep_all(at, by_source)
         told = self.collected
         told.rounds, told.samples, told.seconds = told.rounds + 1, kept, time.monotonic() - began
         if told.rounds % _TIDY_ROUNDS == 0:
@@ -90,11 +95,21 @@ class Collector:
             self._world.traces.tidy()
         return kept
 
+    def _keep_all(self, at: datetime, by_source: Mapping[str, Sequence[Sample]]) -> int:
+        """Keep what was measured; where it cannot be kept, that is said as a meter's failure is."""
+        try:
+            kept = sum(self._keep(at, source, samples) for source, samples in by_source.items())
+        except ApplyError as problem:
+            self._tell(self._store, str(problem)[:500])
+            return 0
+        self._tell(self._store, "")
+        return kept
+
     @staticmethod
     def _measure(asked: _Asked, at: datetime) -> Measured:
         began = time.monotonic()
         try:
-            return list(asked.meter.measure(at))
+            return list(asked.measure(at))
         finally:
             asked.seconds = time.monotonic() - began
 
@@ -112,7 +127,7 @@ class Collector:
 
     def _tell(self, asked: _Asked, problem: str) -> None:
         """Say what changed about a meter; the same problem again is not said again."""
-        name = asked.meter.name
+        name = asked.name
         if bool(problem) != bool(asked.problem):
             if problem:
                 _log.warning("What the meter %s measures is missing: %s", name, problem)
@@ -120,10 +135,10 @@ class Collector:
             else:
                 self._world.events.emit("metrics.measured", f"metrics/{name}")
         asked.problem = problem
-        self.collected.problems = {one.meter.name: one.problem for one in self._asked if one.problem}
+        self.collected.problems = {one.name: one.problem for one in (*self._asked, self._store) if one.problem}
 
     def _keep(self, at: datetime, source: str, samples: Sequence[Sample]) -> int:
-        kept = self._world.metrics.write(at, source, samples)
+        kept: int = self._world.metrics.write(at, source, samples)
         missing = len(samples) - kept
         self.collected.left_out += missing
         if missing and source not in self._full:
@@ -143,3 +158,13 @@ class Collector:
                 _log.exception("A round of collecting failed; the next one tries again")
             following = max(following + self._seconds, time.monotonic())
             self._stop.wait(following - time.monotonic())
+
+
+def hints(world: World, stack: Address) -> Mapping[str, str]:
+    """How a stack's workload wants to be scraped: Score's annotations, where its repository can be read."""
+    deployment = world.snapshots.current().deployments.get(stack)
+    try:
+        workload = world.snapshots.workload(deployment) if deployment is not None else None
+    except Refused:
+        return {}
+    return workload.annotations if workload is not None else {}

@@ -24,6 +24,7 @@ from pave.ports import (
     Evidence,
     Forge,
     Judgements,
+    Metrics,
     Plans,
     PlatformRepository,
     Post,
@@ -32,6 +33,7 @@ from pave.ports import (
     Runs,
     Scaffolder,
     Stacks,
+    Traces,
 )
 
 
@@ -68,6 +70,8 @@ class World:
     forges: Mapping[str, Forge]
     post: Post
     events: Events
+    metrics: Metrics
+    traces: Traces
     queue: Queue
     catalog: Catalog
     projection: CatalogProjection

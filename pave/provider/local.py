@@ -5,14 +5,21 @@ Nothing is started here but the provider's socket; each server starts when a res
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from pave.model.names import Address
+from pave.ports import Meter
 from pave.ports.machine import Confiner
 from pave.provider.cloud import LocalCloud
 from pave.provider.containers import Artifacts
+from pave.provider.meters.probes import ProbeMeter
+from pave.provider.meters.processes import WorkloadMeter
+from pave.provider.meters.resources import BucketMeter, CacheMeter, DatabaseMeter, QueueMeter, VolumeMeter
+from pave.provider.meters.router import RouterMeter
+from pave.provider.meters.scraping import Hints, ScrapeMeter
 from pave.provider.routes import Routes
 from pave.provider.serve import ProviderServer
 from pave.provider.servers.caddy import Router
@@ -32,12 +39,16 @@ class Sandbox(Confiner, Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """What can be chosen. `caddy` is a program; `router_port` 0 takes a free one."""
+    """What can be chosen. `caddy` is a program; `router_port` 0 takes a free one.
+
+    `told` makes the variables that a stack's processes are told, given where the router's port can be had.
+    """
 
     programs: Programs
     caddy: Path
     router_port: int
     trash_days: int
+    told: Callable[[Address, Callable[[], int]], Mapping[str, str]] = lambda _stack, _port: {}
 
 
 class Local:
@@ -57,6 +68,7 @@ class Local:
             volumes=self.volumes,
             directory=ground.directory / "workloads",
             logs=ground.logs,
+            told=lambda stack: options.told(stack, lambda: self.router.port),
         )
         self.workloads = Workloads(site, self.routes)
         self.trash = Trash((*self.services.stores, self.volumes), options.trash_days)
@@ -68,6 +80,21 @@ class Local:
             self.services.backups(sandbox),
             kinds,
             self.router.logs,
+        )
+
+    def meters(self, hints: Hints) -> tuple[Meter, ...]:
+        """What measures all of it; `hints` tells how a workload wants to be scraped."""
+        services, site = self.services, self.workloads.site
+        return (
+            WorkloadMeter(site.machine, site.inventory),
+            RouterMeter(self.router.logs, self.routes.all),
+            ProbeMeter(self.routes),
+            DatabaseMeter(services.databases),
+            QueueMeter(services.queues),
+            BucketMeter(services.buckets),
+            CacheMeter(services.caches),
+            VolumeMeter(self.volumes),
+            ScrapeMeter(site.inventory, hints),
         )
 
     def serve(self, socket: Path) -> ProviderServer:

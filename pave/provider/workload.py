@@ -41,7 +41,10 @@ _nobody: Record = {"revision": "", "revisions": {}}
 
 @dataclass(frozen=True)
 class Site:
-    """What workloads stand on. `directory` is for their files, `logs` for what they say; both are Pave's alone."""
+    """What workloads stand on. `directory` is for their files, `logs` for what they say; both are Pave's alone.
+
+    `told` are variables that every process of a stack gets; they make no other revision of it.
+    """
 
     inventory: Inventory
     machine: Machine
@@ -50,6 +53,7 @@ class Site:
     volumes: Volumes
     directory: Path
     logs: Path
+    told: Callable[[Address], Mapping[str, str]] = lambda _: {}
     start_seconds: float = 30.0
     drain_seconds: float = 10.0
 
@@ -96,7 +100,12 @@ class Workloads:
                 record |= {"candidate": spec.revision, "weight": spec.weight}
             else:
                 record |= {"revision": spec.revision, "candidate": "", "weight": 100}
-            record |= {"host": spec.host, "owner": spec.owner, "masks": list(spec.secrets), "asleep": False}
+            record |= {
+                "host": spec.host,
+                "owner": spec.owner,
+                "masks": [*spec.secrets, *self._told_secrets(spec)],
+                "asleep": False,
+            }
             record["ports"] = [vars(port) for port in spec.ports]
             self._keep(key, record)
             self._routes.publish()
@@ -110,8 +119,7 @@ class Workloads:
         if revision is None or not path.is_file():
             return False
         spec = WorkloadSpec.read(json.loads(path.read_bytes()))
-        image = Image.of(spec, self.site.artifacts)
-        housing = Housing(spec, image, self.site.volumes, self._folder(address, spec.revision))
+        housing = self._housing(spec)
         return not wait(self.site.machine, self._started(housing, revision["ports"]), self.site.start_seconds)
 
     def _rest(self, spec: WorkloadSpec, record: Record) -> WorkloadState:
@@ -175,8 +183,7 @@ class Workloads:
         if not path.is_file():
             raise Refused(error(f"{address} runs nothing that {command!r} could be run beside", address=str(address)))
         spec = WorkloadSpec.read(json.loads(path.read_bytes()))
-        image = Image.of(spec, self.site.artifacts)
-        housing = Housing(spec, image, self.site.volumes, self._folder(address, spec.revision))
+        housing = self._housing(spec)
         outcome = self.site.sandbox.execute(self._complete(housing.command(command)))
         lines = [masked(line, spec.secrets) for line in outcome.text.splitlines()]
         for line in lines:
@@ -196,9 +203,7 @@ class Workloads:
 
     def _have_running(self, spec: WorkloadSpec, record: Record) -> None:
         """Have this revision up and ready, on ports that nobody else has."""
-        housing = Housing(
-            spec, Image.of(spec, self.site.artifacts), self.site.volumes, self._folder(spec.address, spec.revision)
-        )
+        housing = self._housing(spec)
         for attempt in range(1, _ATTEMPTS + 1):
             self._plan(spec, record)
             self._release(housing, record)
@@ -211,6 +216,15 @@ class Workloads:
                 self._take_away(str(spec.address), record, spec.revision)
             if attempt == _ATTEMPTS or not self._lost_port(revision):
                 raise Terminal(_did_not_start(spec, record, problem, lines))
+
+    def _housing(self, spec: WorkloadSpec) -> Housing:
+        image, folder = Image.of(spec, self.site.artifacts), self._folder(spec.address, spec.revision)
+        return Housing(spec, image, self.site.volumes, folder, self.site.told(spec.address.stack))
+
+    def _told_secrets(self, spec: WorkloadSpec) -> list[str]:
+        """The credential among what every process is told."""
+        told = self.site.told(spec.address.stack)
+        return [value.rpartition("%20")[2] for name, value in told.items() if name.endswith("_HEADERS")]
 
     def _plan(self, spec: WorkloadSpec, record: Record) -> None:
         """Choose names and ports and put them on record; what is on record and still free for us stays."""

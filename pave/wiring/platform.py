@@ -29,6 +29,8 @@ from pave.adapters.git.platform import GitPlatformRepository
 from pave.adapters.git.server import GitServer
 from pave.adapters.git.services import GitRepositories
 from pave.adapters.git.tree import GitTree
+from pave.adapters.otlp.access import TelemetryAccess
+from pave.adapters.otlp.telemetry import Telemetry
 from pave.adapters.postgres import database
 from pave.adapters.postgres.approvals import PostgresApprovals, PostgresJudgements
 from pave.adapters.postgres.catalog import PostgresCatalog
@@ -37,19 +39,23 @@ from pave.adapters.postgres.credentials import PostgresCredentials
 from pave.adapters.postgres.deliveries import PostgresDeliveries
 from pave.adapters.postgres.events import PostgresEvents
 from pave.adapters.postgres.evidence import PostgresEvidence
+from pave.adapters.postgres.metrics import PostgresMetrics
 from pave.adapters.postgres.post import PostgresPost
 from pave.adapters.postgres.queue import PostgresQueue
 from pave.adapters.postgres.runs import PostgresRuns
 from pave.adapters.postgres.stacks import PostgresBuilds, PostgresPlans, PostgresStacks
 from pave.adapters.postgres.states import PostgresStates
+from pave.adapters.postgres.traces import PostgresTraces
+from pave.adapters.prometheus.metrics import PrometheusMetrics
 from pave.adapters.scaffolder import SandboxScaffolder
 from pave.adapters.terraform import engine as terraform
 from pave.adapters.terraform.access import StateAccess
 from pave.adapters.terraform.binary import Binary
 from pave.adapters.terraform.pool import Pool
-from pave.doors import git, site, state, webhooks
+from pave.doors import git, site, state, telemetry, webhooks
 from pave.doors.waker import Waker
 from pave.engine.catalog import CatalogProjection
+from pave.engine.collecting import Collector, hints
 from pave.engine.context import Context
 from pave.engine.housekeeping import Housekeeper
 from pave.engine.messenger import Messenger
@@ -66,8 +72,9 @@ from pave.engine.worker import Worker
 from pave.engine.world import World, nothing
 from pave.model.diagnostics import Refused, error
 from pave.model.names import Ref
-from pave.ports import PLATFORM_REPOSITORY, Cloud, Engine, Forge, Principal
+from pave.ports import PLATFORM_REPOSITORY, Cloud, Engine, Forge, Metrics, Principal
 from pave.provider.local import Local, Options
+from pave.provider.servers.caddy import TELEMETRY
 from pave.provider.services import Programs
 from pave.settings import Settings
 from pave.wiring.machine import Base
@@ -142,6 +149,8 @@ class Platform:
             forges=_forges(self.settings),
             post=PostgresPost(self.records),
             events=PostgresEvents(self.records),
+            metrics=self._metrics(),
+            traces=PostgresTraces(self.records),
             queue=self.queue,
             catalog=catalog,
             projection=CatalogProjection(truth, repositories, stacks, catalog),
@@ -155,6 +164,9 @@ class Platform:
         self.reconciler = Reconciler(self.world, self.settings.resync_seconds)
         self.housekeeper = Housekeeper(self.world)
         self.messenger = Messenger(self.world, tells=_tells(self.settings))
+        self.telemetry = Telemetry(self.world.traces)
+        meters = (*self.local.meters(partial(hints, self.world)), self.telemetry)
+        self.collector = Collector(self.world, meters)
 
     def work(self) -> None:
         """Begin to carry out runs, to take pushes and to look for differences."""
@@ -163,6 +175,9 @@ class Platform:
         waker = Waker(self.local.router.waker, partial(wake, self.world))
         waker.start()
         self._closing.callback(waker.stop)
+        taking = telemetry.door(self.local.router.telemetry, self._telemetry_access.whose, self.telemetry)
+        taking.start()
+        self._closing.callback(taking.stop)
         self.queue.work(self.worker.carry_out, self.settings.workers)
         # Closed first: what a worker holds is ended well before the engine below it goes.
         self._closing.callback(self.queue.close)
@@ -170,6 +185,8 @@ class Platform:
         self._closing.callback(self.reconciler.close)
         self.housekeeper.start()
         self._closing.callback(self.housekeeper.close)
+        self.collector.start()
+        self._closing.callback(self.collector.close)
         self.messenger.start()
         self._closing.callback(self.messenger.close)
 
@@ -240,11 +257,20 @@ class Platform:
             str(self.base.postgres_programs()), settings.nats_server, settings.redis_server, settings.weed
         )
         caddy = Path(settings.caddy or Path(sysconfig.get_path("scripts"), "caddy"))
-        options = Options(programs, caddy, settings.router_port, settings.trash_days)
+        self._telemetry_access = TelemetryAccess(self.cipher.derive("telemetry"), TELEMETRY)
+        told = self._telemetry_access.variables
+        options = Options(programs, caddy, settings.router_port, settings.trash_days, told)
         self.local = Local(self.base.ground("cloud"), self.base.sandbox, self.builder, options)
         self._provider = self.local.serve(self.base.places.run / "provider" / "socket")
         self._closing.callback(self._provider.stop)
         return self.local.cloud
+
+    def _metrics(self) -> Metrics:
+        if not self.settings.prometheus_url:
+            return PostgresMetrics(self.records)
+        found = PrometheusMetrics(self.settings.prometheus_url, self.settings.prometheus_token)
+        self._closing.callback(found.close)
+        return found
 
     def _free_what_the_dead_held(self) -> None:
         """Only one server works on this data, and it is this one: whoever held something on this host is dead."""

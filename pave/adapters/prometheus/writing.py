@@ -34,10 +34,11 @@ def _described() -> type[Any]:
         for field, number, kind, of in fields:
             label = _FIELD.LABEL_REPEATED if of else _FIELD.LABEL_OPTIONAL
             type_name = f".pave.remote.{of}" if of else None
-            message.field.add(name=field, number=number, type=kind, label=label, type_name=type_name)  # type: ignore[arg-type]
+            message.field.add(name=field, number=number, type=kind, label=label, type_name=type_name)
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("pave.remote.WriteRequest"))
+    pool.Add(file)
+    made: type[Any] = message_factory.GetMessageClass(pool.FindMessageTypeByName("pave.remote.WriteRequest"))
+    return made
 
 
 _WriteRequest = _described()

@@ -7,7 +7,6 @@ from where the last look ended; what is written faster than it can be read is sk
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any
 from pave.model.names import Address
 from pave.observe.series import Kind, Sample
 from pave.provider.meters.processes import labels_of
+from pave.provider.meters.tail import Tail
 from pave.provider.servers.caddy import Route
 from pave.provider.signals import AGENT
 
@@ -44,44 +44,6 @@ class _Counted:
                 self.buckets[at] += 1
                 return
         self.buckets[-1] += 1
-
-
-class Tail:
-    """Reads what was appended to a log since the last look, also over the moment at which it was turned."""
-
-    def __init__(self, path: Path, *, whole: bool) -> None:
-        """`whole` is whether what is in it already counts."""
-        self._path, self._left = path, b""
-        self._inode, self._offset = (0, 0) if whole else _end(path)
-
-    def read(self, most: int) -> tuple[list[bytes], int]:
-        """The complete lines since the last look, at most `most` bytes of them; and how many bytes were skipped."""
-        chunks, skipped = [], 0
-        for path, offset in self._files():
-            try:
-                with path.open("rb") as file:
-                    size = file.seek(0, os.SEEK_END)
-                    begin = max(offset, size - most)
-                    skipped += begin - offset
-                    file.seek(begin)
-                    chunks.append(file.read(size - begin))
-                    self._inode, self._offset = os.fstat(file.fileno()).st_ino, size
-            except FileNotFoundError:
-                continue
-        *lines, self._left = (self._left + b"".join(chunks)).split(b"\n")
-        return lines, skipped
-
-    def _files(self) -> Iterator[tuple[Path, int]]:
-        """The files to read on in, with where: the one before first, where the log was turned since."""
-        inode, size = _end(self._path)
-        if inode == self._inode and size >= self._offset:
-            yield self._path, self._offset
-            return
-        before = max(self._path.parent.glob(f"{self._path.stem}-[0-9]*T[0-9]*{self._path.suffix}"), default=None)
-        if before is not None and self._inode and _end(before)[0] == self._inode:
-            yield before, self._offset
-        if inode:
-            yield self._path, 0
 
 
 class RouterMeter:
@@ -154,12 +116,3 @@ def _samples(labels: Mapping[str, Any], counted: _Counted) -> Iterator[Sample]:
         yield Sample("http_request_duration_seconds_bucket", {**labels, "le": bound}, total, Kind.COUNTER)
     yield Sample("http_request_duration_seconds_sum", dict(labels), counted.seconds, Kind.COUNTER)
     yield Sample("http_request_duration_seconds_count", dict(labels), total, Kind.COUNTER)
-
-
-def _end(path: Path) -> tuple[int, int]:
-    """Inode and size of a file; zeros where it is not there."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return 0, 0
-    return found.st_ino, found.st_size

@@ -56,6 +56,9 @@ _CONFIG: Mapping[str, str] = {
     "max_locks_per_transaction": "64",
     "log_min_messages": "warning",
     "log_connections": "off",
+    "log_line_prefix": "'%m [%p] %d '",
+    "log_min_duration_statement": "'1s'",  # what is slow is counted; with whose values is nobody's business
+    "log_parameter_max_length": "0",
     "idle_in_transaction_session_timeout": "'10min'",
 }
 _SINCE = {"autovacuum_worker_slots": 18, "io_method": 18}
@@ -137,8 +140,9 @@ class PostgresServer(Server):
             return connection.execute("SELECT 1").fetchone() == (1,)
 
     def started(self, record: Record) -> None:
-        """Keep everybody out of the databases that belong to nobody."""
+        """Keep everybody out of the databases that belong to nobody; a server that ran already reads its settings."""
         with self._connect(record, "postgres") as connection:
+            connection.execute("SELECT pg_reload_conf()")
             connection.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
 
     @contextmanager
