@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ from pave.engine.views import RunView, StackView, ago, duration, mark
 
 _STYLES = {"ok": "green", "busy": "blue", "warn": "yellow", "bad": "red"}
 _WIDE = 10_000
+_PLAIN = 100
 _REF = re.compile(r"([a-z]+):default/(\S+)")
 _DELIVERY = {"ChangeView": "change", "WhereView": "whereabouts", "CheckList": "checks", "DoraReport": "dora"}
 _JUDGING = {
@@ -30,6 +32,14 @@ _JUDGING = {
     "Drafted": "drafted",
     "ApprovalView": "approval",
 }
+_MEASURED = {
+    "MetricList": "metrics",
+    "MetricAnswer": "answer",
+    "DashboardView": "dashboard",
+    "ExportView": "exported",
+    "TraceList": "traces",
+}
+_WATCH_SECONDS = 5.0
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -71,6 +81,8 @@ def show(data: Any, model: str, *, steps: bool = True) -> None:
         from pave.cli import judging  # noqa: PLC0415 — as above
 
         out.print(getattr(judging, _JUDGING[model])(data))
+    elif model in _MEASURED:
+        out.print(measured(data, model, out.width if out.width < _WIDE else _PLAIN))
     elif isinstance(data, Mapping) and isinstance(data.get("lines"), list):
         for line in data["lines"]:
             out.print(Text(str(line)))
@@ -78,6 +90,23 @@ def show(data: Any, model: str, *, steps: bool = True) -> None:
         _answer(out, data)
     else:
         out.print(Text(str(data)))
+
+
+def measured(data: Mapping[str, Any], model: str, width: int) -> RenderableType:
+    """What was measured, drawn for a terminal of `width` columns."""
+    from pave.cli import observing  # noqa: PLC0415 — as above
+
+    drawn: RenderableType = getattr(observing, _MEASURED[model])(data, width)
+    return drawn
+
+
+def watch(ask: Callable[[], Mapping[str, Any]], model: str) -> None:
+    """Draw an answer again every few seconds, in place where there is a terminal; ends with Ctrl-C."""
+    out = console()
+    with Live(console=out, screen=out.is_terminal, auto_refresh=False) as live:
+        while True:
+            live.update(measured(ask(), model, out.width if out.width < _WIDE else _PLAIN), refresh=True)
+            time.sleep(_WATCH_SECONDS)
 
 
 def _answer(out: Console, data: Mapping[str, Any]) -> None:

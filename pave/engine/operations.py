@@ -44,7 +44,8 @@ class Operation(Generic[In, Out]):
     fields in braces and `[braces]` where optional: `add {component} {name}`; all other input fields become
     options. `starts_run` answers with a run (202, `Location`), otherwise with the result itself.
     `dry_run` says that it can be asked for without effect: the answer then is what would happen, with its
-    verdict. `examples` are command lines for the help.
+    verdict. What is `live` changes by itself all the time, so that it can be watched. `examples` are command lines
+    for the help.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Operation(Generic[In, Out]):
     idempotent: bool = True
     starts_run: bool = False
     dry_run: bool = False
+    live: bool = False
     examples: tuple[str, ...] = ()
 
     def missing(self, scopes: frozenset[str]) -> tuple[str, ...]:

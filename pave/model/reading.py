@@ -13,6 +13,8 @@ from functools import cache as cache_calls
 from typing import Any, TypeVar
 
 from pave.model.backstage import read_entities, refuse_duplicates
+from pave.model.dashboard import Dashboard
+from pave.model.dashboard_file import read_dashboard
 from pave.model.deployment import Deployment
 from pave.model.deployment_file import read_deployment
 from pave.model.diagnostics import Diagnostic, Findings, Refused, Source, error, warning
@@ -34,7 +36,7 @@ from pave.model.tree import Tree
 from pave.model.waiver import Waiver
 from pave.model.waiver_file import read_waiver
 
-FOLDERS = ("catalog", "environments", "modules", "templates", "guardrails", "waivers", "deployments")
+FOLDERS = ("catalog", "environments", "modules", "templates", "guardrails", "waivers", "dashboards", "deployments")
 TEMPLATE_FILE = "template.yaml"
 
 Cache = MutableMapping[tuple[str, str], Any]
@@ -77,6 +79,7 @@ def read_snapshot(tree: Tree, commit: str, cache: Cache | None = None) -> Snapsh
         templates=templates,
         guardrails=guardrails,
         waivers=reader.named(reader.waivers(), "waiver"),
+        dashboards=reader.named(reader.dashboards(), "dashboard"),
         guardrails_digest=_digest([reader.id("guardrails"), reader.id("waivers")]),
         inputs=_inputs(reader.id, deployments, written, environments, modules),
         unreadable=unreadable,
@@ -181,6 +184,11 @@ class _Reader:
     def waivers(self) -> Iterator[tuple[str, Waiver]]:
         for path in self.yaml("waivers"):
             if (value := self.once(path, lambda at, *_: read_waiver(self.text(at), at))) is not None:
+                yield path, value
+
+    def dashboards(self) -> Iterator[tuple[str, Dashboard]]:
+        for path in self.yaml("dashboards"):
+            if (value := self.once(path, lambda at, *_: read_dashboard(self.text(at), at))) is not None:
                 yield path, value
 
     def modules(self) -> Iterator[tuple[str, Module]]:
@@ -317,6 +325,7 @@ def _missing_owners(snapshot: Snapshot) -> Iterator[Diagnostic]:
             for one in snapshot.environments.values()
         ),
         *((f"guardrail {one.name}", one.owner, Source("guardrails")) for one in snapshot.guardrails.values()),
+        *((f"dashboard {one.name}", one.owner, Source("dashboards")) for one in snapshot.dashboards.values()),
         *((str(one.ref), one.owner, one.source) for one in snapshot.entities.values()),
     ]
     people = [ref.short for ref in snapshot.entities if ref.kind in ("group", "user")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pave.model.dashboard import Dashboard
 from pave.model.deployment import Deployment
 from pave.model.diagnostics import Diagnostic
 from pave.model.entity import Entity
@@ -36,6 +37,7 @@ class Snapshot:
     templates: Mapping[str, Template] = field(default_factory=dict)
     guardrails: Mapping[str, Guardrail] = field(default_factory=dict)
     waivers: Mapping[str, Waiver] = field(default_factory=dict)
+    dashboards: Mapping[str, Dashboard] = field(default_factory=dict)
     guardrails_digest: str = ""
     inputs: Mapping[Address, str] = field(default_factory=dict)
     unreadable: frozenset[Address] = frozenset()

@@ -6,9 +6,7 @@ that server's. A counter that appears with a number counts from there on, as Pro
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,16 +18,15 @@ import httpx
 from pave.adapters.prometheus.writing import HEADERS, written
 from pave.apply.retry import Transient
 from pave.model.diagnostics import Refused, error
-from pave.observe.answering import QUANTILES, check, ends
-from pave.observe.series import Aggregation, Line, Question, Sample
+from pave.observe.answering import COUNTED, check, ends
+from pave.observe.promql import promql, selector
+from pave.observe.series import Line, Question, Sample
 
 MOST_SERIES = 2_000
 _LEFT_OUT = "metrics_left_out"
 _SECONDS = 10.0
 _COUNTING_SECONDS = 40.0
 """A rate needs two samples: a shorter step looks back this far."""
-_ACROSS = {Aggregation.AVERAGE: "avg", Aggregation.MINIMUM: "min", Aggregation.MAXIMUM: "max"}
-_OVER = {Aggregation.MINIMUM: "min", Aggregation.MAXIMUM: "max", Aggregation.LAST: "last"}
 
 Where = Mapping[str, str | tuple[str, ...]]
 
@@ -72,7 +69,7 @@ class PrometheusMetrics:
         """The lines that answer, sorted by their labels."""
         check(question, None)
         steps = ends(question)
-        given = {"query": promql(question), "start": steps[0], "end": steps[-1], "step": question.step.total_seconds()}
+        given = {"query": _asked(question), "start": steps[0], "end": steps[-1], "step": question.step.total_seconds()}
         found = self._ask("POST", "/api/v1/query_range", data=given).json()["data"]["result"]
         lines = []
         for one in found:
@@ -108,40 +105,11 @@ class PrometheusMetrics:
         return answer
 
 
-def selector(metric: str, where: Where) -> str:
-    """`{__name__="requests_total",code=~"4xx|5xx"}`."""
-    parts = [f"__name__={json.dumps(metric)}"] if metric else []
-    for name, wanted in where.items():
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise Refused(error(f"{name!r} is not a label's name", remedy="It has letters, digits and _ only."))
-        if isinstance(wanted, str):
-            parts.append(f"{name}={json.dumps(wanted, ensure_ascii=False)}")
-        else:
-            either = "|".join(map(re.escape, wanted))
-            parts.append(f"{name}=~{json.dumps(either, ensure_ascii=False)}")
-    joined = ",".join(parts or ['__name__!=""'])
-    return f"{{{joined}}}"
-
-
-def promql(question: Question) -> str:
-    """The question in PromQL. The range is a millisecond short of the step: its beginning belongs to the one before."""
-    selected, aggregation = selector(question.metric, question.where), question.aggregation
+def _asked(question: Question) -> str:
+    """In PromQL. The range is a millisecond short of the step: its beginning belongs to the one before."""
     seconds = question.step.total_seconds()
-    by = ", ".join(question.by)
-    if aggregation in QUANTILES:
-        counted = f"increase({selected}{_range(max(seconds, _COUNTING_SECONDS))})"
-        groups = ", ".join((*question.by, "le"))
-        return f"histogram_quantile({QUANTILES[aggregation]}, sum by ({groups}) ({counted}))"
-    if aggregation in (Aggregation.RATE, Aggregation.INCREASE):
-        window = max(seconds, _COUNTING_SECONDS)
-        rate = f"sum by ({by}) (rate({selected}{_range(window)}))"
-        return rate if aggregation is Aggregation.RATE else f"{rate} * {seconds}"
-    over = f"{_OVER.get(aggregation, 'avg')}_over_time({selected}{_range(seconds)})"
-    return f"{_ACROSS.get(aggregation, 'sum')} by ({by}) ({over})"
-
-
-def _range(seconds: float) -> str:
-    return f"[{int(seconds * 1000) - 1}ms]"
+    window = max(seconds, _COUNTING_SECONDS) if question.aggregation in COUNTED else seconds
+    return promql(question, f"{int(window * 1000) - 1}ms", seconds)
 
 
 def _number(value: float | None) -> float | None:

@@ -103,6 +103,7 @@ class WorkloadMeter:
             yield stack, Sample("workload_cpu_seconds_total", labels, round(self._used[stack], 2), Kind.COUNTER)
             yield stack, Sample("workload_restarts_total", labels, self._restarts[stack], Kind.COUNTER)
             yield stack, Sample("workload_memory_bytes", labels, memory)
+            yield stack, Sample("workload_replicas", labels, _wanted(record))
             if names:
                 yield stack, Sample("workload_up", labels, running / len(names))
         self._shown = {name: one for name, one in self._shown.items() if name in programs}
@@ -125,3 +126,9 @@ def _serving(record: Mapping[str, Any]) -> list[str]:
     revisions = record["revisions"]
     serving = (record["revision"], record.get("candidate", ""))
     return [name for one in serving if one in revisions for name in revisions[one]["programs"]]
+
+
+def _wanted(record: Mapping[str, Any]) -> int:
+    """How many times what serves is to run; nothing while it sleeps."""
+    revision = record["revisions"].get(record["revision"])
+    return len(revision["ports"]) if revision and not record.get("asleep") else 0
