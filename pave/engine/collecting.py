@@ -25,6 +25,7 @@ from pave.ports import Meter
 ROUND_SECONDS = 10.0
 PATIENCE_SECONDS = 6.0
 """How long a round waits for its meters."""
+_OFFSET_SECONDS = 2.0
 _TIDY_ROUNDS = 6
 _log = logging.getLogger(__name__)
 
@@ -150,14 +151,13 @@ class Collector:
         return kept
 
     def _rounds(self) -> None:
-        following = time.monotonic()
         while not self._stop.is_set():
             try:
                 self.look()
             except Exception:  # noqa: BLE001 — one bad round must not end all later ones
                 _log.exception("A round of collecting failed; the next one tries again")
-            following = max(following + self._seconds, time.monotonic())
-            self._stop.wait(following - time.monotonic())
+            # Always at the same place within the ten seconds that a reading is kept for: none has two, none has none.
+            self._stop.wait(self._seconds - (time.time() - _OFFSET_SECONDS) % self._seconds)
 
 
 def hints(world: World, stack: Address) -> Mapping[str, str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pygit2
+from sqlalchemy import QueuePool
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -46,6 +47,7 @@ from pave.adapters.postgres.runs import PostgresRuns
 from pave.adapters.postgres.stacks import PostgresBuilds, PostgresPlans, PostgresStacks
 from pave.adapters.postgres.states import PostgresStates
 from pave.adapters.postgres.traces import PostgresTraces
+from pave.adapters.prometheus.exposition import CONTENT_TYPE, exposition
 from pave.adapters.prometheus.metrics import PrometheusMetrics
 from pave.adapters.scaffolder import SandboxScaffolder
 from pave.adapters.terraform import engine as terraform
@@ -57,6 +59,7 @@ from pave.doors.waker import Waker
 from pave.engine.catalog import CatalogProjection
 from pave.engine.collecting import Collector, hints
 from pave.engine.context import Context
+from pave.engine.gauging import PlatformMeter
 from pave.engine.housekeeping import Housekeeper
 from pave.engine.messenger import Messenger
 from pave.engine.operations import Call
@@ -165,7 +168,8 @@ class Platform:
         self.housekeeper = Housekeeper(self.world)
         self.messenger = Messenger(self.world, tells=_tells(self.settings))
         self.telemetry = Telemetry(self.world.traces)
-        meters = (*self.local.meters(partial(hints, self.world)), self.telemetry)
+        self.own = PlatformMeter(self.world, self._own_parts)
+        meters = (*self.local.meters(partial(hints, self.world)), self.telemetry, self.own)
         self.collector = Collector(self.world, meters)
 
     def work(self) -> None:
@@ -206,6 +210,8 @@ class Platform:
                 hosts=_hosts(self.settings.public_url),
                 run=self._run_view,
                 overview=lambda principal: overview(Context(self.world, Call(principal.actor, "portal"))),
+                exposition=lambda: (exposition(self.own.samples(self.world.clock.now())), CONTENT_TYPE),
+                note=self.own.note,
                 mounts={
                     "/internal": _unmounted(Starlette(routes=state.routes(self.states, self._access.verify))),
                     "/git": _unmounted(Starlette(routes=git.routes(self._git, self._rights()))),
@@ -264,6 +270,20 @@ class Platform:
         self._provider = self.local.serve(self.base.places.run / "provider" / "socket")
         self._closing.callback(self._provider.stop)
         return self.local.cloud
+
+    def _own_parts(self) -> Mapping[str, float]:
+        told, pool = self.collector.collected, self.records.pool
+        return {
+            "pave_reconciler_rounds_total": self.reconciler.rounds,
+            "pave_reconciler_failures_total": self.reconciler.failures,
+            "pave_reconciler_seconds": self.reconciler.seconds,
+            "pave_database_connections": pool.checkedout() if isinstance(pool, QueuePool) else 0,
+            "pave_database_connections_most": pool.size() if isinstance(pool, QueuePool) else 0,
+            "pave_collector_seconds": told.seconds,
+            "pave_collector_samples": told.samples,
+            "pave_collector_left_out_total": told.left_out,
+            "pave_collector_problems": len(told.problems),
+        }
 
     def _metrics(self) -> Metrics:
         if not self.settings.prometheus_url:

@@ -24,14 +24,14 @@ from pave.engine.registry import (
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *components.OPERATIONS,
+    *metrics.OPERATIONS,  # before the stacks': a stack's path would take theirs in
     *stacks.OPERATIONS,
+    *dashboards.OPERATIONS,
     *resources.OPERATIONS,
     *environments.OPERATIONS,
     *changes.OPERATIONS,
     *delivery.OPERATIONS,
     *dora.OPERATIONS,
-    *metrics.OPERATIONS,
-    *dashboards.OPERATIONS,
     *runs.OPERATIONS,
     *catalog.OPERATIONS,
     *guardrails.OPERATIONS,

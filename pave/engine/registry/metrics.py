@@ -60,7 +60,7 @@ class MetricQuestion(BaseModel):
 
     metric: str = Field(description="Its name, such as http_requests_total.")
     stack: str = Field("", description="environment/component; of all stacks by default.")
-    where: dict[str, str] = Field(default={}, description="Labels that its series must have; several values: a|b.")
+    where: list[str] = Field(default=[], description="A label that its series must have: code=5xx; or code=4xx|5xx.")
     by: list[str] = Field(default=[], description="Labels that keep lines apart.")
     aggregation: Aggregation | None = Field(
         None, description="avg, min, max, sum, last; rate, increase of counters; p50, p95, p99 of histograms."
@@ -210,9 +210,7 @@ def _query(context: Context, given: MetricQuestion) -> MetricAnswer:
     world, span = context.world, span_of(given.since)
     step = span_of(given.step) if given.step else step_for(span)
     since, until = aligned(world.clock.now(), span, step)
-    where: dict[str, str | tuple[str, ...]] = {
-        name: tuple(value.split("|")) if "|" in value else value for name, value in given.where.items()
-    }
+    where = dict(map(_label, given.where))
     if given.stack:
         stack = _known(context, given.stack)
         where |= {"environment": stack.environment, "component": stack.component}
@@ -226,6 +224,13 @@ def _query(context: Context, given: MetricQuestion) -> MetricAnswer:
         step=_step(lines, step),
         lines=[line_view(one, aggregation.value) for one in lines],
     )
+
+
+def _label(text: str) -> tuple[str, str | tuple[str, ...]]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise Refused(error(f"{text!r} is not LABEL=VALUE", remedy="Write it like code=5xx, or code=4xx|5xx."))
+    return name, tuple(value.split("|")) if "|" in value else value
 
 
 def _step(lines: Sequence[Line], asked: timedelta) -> float:
