@@ -163,6 +163,10 @@ class Platform:
             holder=self.holder,
             reached=failpoint(os.environ.get("PAVE_FAILPOINT", "")),
         )
+        self._open_engine()
+
+    def _open_engine(self) -> None:
+        """What acts on the world."""
         self.worker = Worker(self.world)
         self.reconciler = Reconciler(self.world, self.settings.resync_seconds)
         self.housekeeper = Housekeeper(self.world)

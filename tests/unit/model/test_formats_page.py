@@ -24,7 +24,7 @@ MAIN = "".join(f'variable "{name}" {{ default = 1 }}\n' for name in ("size", "ba
 
 
 def test_every_example_says_which_file_it_is() -> None:
-    assert len(EXAMPLES) == PAGE.count("```yaml") == 9
+    assert len(EXAMPLES) == PAGE.count("```yaml") == 10
 
 
 def test_the_examples_together_are_a_platform_repository(tree_of) -> None:
@@ -37,6 +37,7 @@ def test_the_examples_together_are_a_platform_repository(tree_of) -> None:
     assert (len(snapshot.environments), len(snapshot.entities), len(snapshot.templates)) == (2, 4, 1)
     (deployment,) = snapshot.deployments.values()
     assert (set(deployment.resources), set(deployment.inputs)) == ({"reports"}, {"reports", "db"})
+    assert len(snapshot.dashboards["checkout"].charts) == 3
     (rule,) = compile_all(snapshot.guardrails.values())
     assert not rule.problem
     assert not run_examples(rule)
