@@ -27,6 +27,8 @@ PATIENCE_SECONDS = 6.0
 """How long a round waits for its meters."""
 _OFFSET_SECONDS = 2.0
 _TIDY_ROUNDS = 6
+_PATIENT_ROUNDS = 2
+"""Rounds in a row that have to fail until it is said: a server that is only just starting is no news."""
 _log = logging.getLogger(__name__)
 
 Measured = list[tuple[str, Sample]]
@@ -40,6 +42,7 @@ class _Asked:
     measure: Callable[[datetime], Iterable[tuple[str, Sample]]]
     answer: Future[Measured] | None = None
     problem: str = ""
+    failures: int = 0
     seconds: float = 0.0
 
 
@@ -128,14 +131,13 @@ class Collector:
 
     def _tell(self, asked: _Asked, problem: str) -> None:
         """Say what changed about a meter; the same problem again is not said again."""
-        name = asked.name
-        if bool(problem) != bool(asked.problem):
-            if problem:
-                _log.warning("What the meter %s measures is missing: %s", name, problem)
-                self._world.events.emit("metrics.missing", f"metrics/{name}", reason=problem)
-            else:
-                self._world.events.emit("metrics.measured", f"metrics/{name}")
-        asked.problem = problem
+        name, before = asked.name, asked.failures
+        asked.problem, asked.failures = problem, before + 1 if problem else 0
+        if asked.failures == _PATIENT_ROUNDS:
+            _log.warning("What the meter %s measures is missing: %s", name, problem)
+            self._world.events.emit("metrics.missing", f"metrics/{name}", reason=problem)
+        elif not problem and before >= _PATIENT_ROUNDS:
+            self._world.events.emit("metrics.measured", f"metrics/{name}")
         self.collected.problems = {one.name: one.problem for one in (*self._asked, self._store) if one.problem}
 
     def _keep(self, at: datetime, source: str, samples: Sequence[Sample]) -> int:

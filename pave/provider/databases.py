@@ -131,7 +131,7 @@ class Databases:
         if not self.server.running:
             return []
         size = "pg_database_size(d.oid)" if sizes else "NULL"
-        with self.server.connect() as connection:
+        with self.server.look() as connection:
             rows = connection.execute(
                 f"SELECT d.datname, shobj_description(d.oid, 'pg_database'), numbackends, {size}"  # noqa: S608 — one of two words
                 " FROM pg_database AS d JOIN pg_stat_database ON datid = d.oid WHERE NOT datistemplate AND datallowconn"

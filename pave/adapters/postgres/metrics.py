@@ -33,6 +33,8 @@ LEFT_OUT = "metrics_left_out"
 _ABANDONED = timedelta(days=2)
 _SEEN = timedelta(hours=1)
 _LOOKBACK = timedelta(minutes=2)
+_AT_ONCE = 500
+"""Series that one query asks for: PostgreSQL has at most 1,664 columns in an answer."""
 _FUTURE = timedelta(minutes=2)
 _NEVER = datetime.fromtimestamp(0, UTC)
 _TOGETHER = {
@@ -113,7 +115,10 @@ class PostgresMetrics:
             readings = [
                 one
                 for source, series in by_source.items()
-                for one in _Reader(connection, question, source, series).read(resolution, extents)
+                for begin in range(0, len(series), _AT_ONCE)
+                for one in _Reader(connection, question, source, series[begin : begin + _AT_ONCE]).read(
+                    resolution, extents
+                )
             ]
         return answer(question, readings)
 

@@ -84,8 +84,11 @@ class NatsServer(Server):
             )
 
     def streams(self) -> Mapping[str, Mapping[str, Any]]:
-        """Each account's stream as the server tells of it: its `state`, `config` and `consumer_detail`."""
-        record = self.ensure()
+        """Each account's stream as the server tells of it: its `state`, `config` and `consumer_detail`.
+
+        Nothing is started or waited for; it raises where the server does not answer.
+        """
+        record = self.record or self.first_record()
         found = self._run(record, ADMIN, record["password"], _jetstream)
         return {
             one["name"]: one["stream_detail"][0]

@@ -157,6 +157,13 @@ class PostgresServer(Server):
         with connection:
             yield connection
 
+    def look(self) -> psycopg.Connection[Any]:
+        """A connection to the server as it is: nothing is started or waited for. Raises `psycopg.OperationalError`."""
+        record = self.record
+        if record is None:
+            raise psycopg.OperationalError(f"{self.title} was never started")
+        return self._connect(record, "postgres")
+
     def _connect(self, record: Record, database: str) -> psycopg.Connection[Any]:
         return psycopg.connect(
             host=str(self.sockets),

@@ -111,8 +111,11 @@ class SeaweedServer(Server):
         return self._s3(record, method, path, key or (ADMIN, record["secret_key"]), body)
 
     def listed(self, bucket: str, after: str = "") -> tuple[int, int, str]:
-        """Objects and bytes of the next thousand objects behind the key `after`, and the last key; empty: no more."""
-        record = self.ensure()
+        """Objects and bytes of the next thousand objects behind the key `after`, and the last key; empty: no more.
+
+        Nothing is started or waited for; it raises where the server does not answer.
+        """
+        record = self.record or self.first_record()
         query = urlencode({"list-type": "2", "max-keys": "1000", "start-after": after}, quote_via=quote)
         key = (ADMIN, record["secret_key"])
         headers = _signed("GET", f"{LOOPBACK}:{record['port']}", f"/{bucket}", key, b"", query)

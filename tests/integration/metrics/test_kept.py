@@ -131,3 +131,10 @@ def test_another_process_finds_the_same_places(records: Engine) -> None:
 def test_what_is_no_number_is_left_out(records: Engine) -> None:
     found = PostgresMetrics(records).write(BEGIN, "s", [Sample("a", {}, float("nan")), Sample("b", {}, float("inf"))])
     assert found == 0
+
+
+def test_more_series_than_a_row_of_an_answer_holds(records: Engine) -> None:
+    metrics = PostgresMetrics(records)
+    metrics.write(BEGIN, "s", [Sample("a", {"n": str(number)}, 1.0) for number in range(2_000)])
+    (line,) = metrics.ask(Question("a", Aggregation.SUM, BEGIN - MINUTE, BEGIN + MINUTE, 2 * MINUTE))
+    assert line.last == 2_000.0
