@@ -19,6 +19,7 @@ from pave.adapters.postgres import database
 from pave.adapters.postgres.metrics import PostgresMetrics
 from pave.observe.answering import aligned
 from pave.observe.series import Aggregation, Kind, Question, Sample
+from pave.provider.meters.scraping import Page, samples_of
 from pave.settings import Settings
 from pave.wiring.machine import Base
 
@@ -60,6 +61,15 @@ def _samples(stack: int, at: float, seed: random.Random) -> list[Sample]:
     return found
 
 
+def _page(samples: list[Sample]) -> Page:
+    """The same as an application's page."""
+    lines = ["# TYPE took_seconds histogram"]
+    for one in samples:
+        labels = ",".join(f'{name}="{value}"' for name, value in one.labels.items() if name in ("route", "le"))
+        lines.append(f"{one.name}{{{labels}}} {one.value}")
+    return Page("\n".join(lines) + "\n")
+
+
 def _server_seconds(connection: psycopg.Connection) -> float:
     """Processor time of every process of the PostgreSQL server, ended ones too."""
     row = connection.execute("SELECT pg_backend_pid()").fetchone()
@@ -78,7 +88,7 @@ def _server_seconds(connection: psycopg.Connection) -> float:
 
 
 def metrics_cpu(runs: int) -> Pairs:
-    """Ten minutes of ten thousand series, written and folded as fast as it goes; the share of one core in real time."""
+    """Ten minutes of ten thousand series: pages read, written and folded as fast as it goes; percent of one core."""
     with _control() as (engine, connection):
         metrics, seed = PostgresMetrics(engine), random.Random(1)
         at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
@@ -87,10 +97,12 @@ def metrics_cpu(runs: int) -> Pairs:
             before = _server_seconds(connection)
             for number in range(rounds):
                 at += timedelta(seconds=10)
-                read = [(f"dev/service-{one}", _samples(one, at.timestamp(), seed)) for one in range(_STACKS)]
+                pages = [_page(_samples(one, at.timestamp(), seed)) for one in range(_STACKS)]
                 began = time.process_time()
-                for source, samples in read:
-                    metrics.write(at, source, samples)
+                for stack, page in enumerate(pages):
+                    own = {"environment": "dev", "component": f"service-{stack}", "instance": "0"}
+                    read = samples_of(page, own) or ()
+                    assert metrics.write(at, f"dev/service-{stack}:app", read) == _SERIES
                 if number % 6 == 5:
                     metrics.tidy(at)
                 spent += time.process_time() - began

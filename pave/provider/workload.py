@@ -53,9 +53,9 @@ class Site:
     volumes: Volumes
     directory: Path
     logs: Path
-    told: Callable[[Address], Mapping[str, str]] = lambda _: {}
     start_seconds: float = 30.0
     drain_seconds: float = 10.0
+    told: Callable[[Address], Mapping[str, str]] = lambda _: {}
 
 
 @dataclass(frozen=True)
