@@ -44,6 +44,8 @@ PANELS = {
     "run": "Runs",
     "entity": "Catalog",
     "guardrail": "Guardrails",
+    "metrics": "Signals",
+    "dashboard": "Signals",
 }
 SHORT = {"env": "-e", "environment": "-e", "type": "-t"}
 

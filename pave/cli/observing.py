@@ -46,7 +46,8 @@ def metrics(data: Mapping[str, Any], width: int) -> RenderableType:
             Text(_unit(one["unit"]), "dim"),
         )
         out.add_row(*row)
-    return Group(_head(str(data["stack"]), data), Text(), out)
+    more = [Text(f"and {data['left_out']} more: pave metric NAME", "dim")] if data["left_out"] else []
+    return Group(_head(str(data["stack"]), data), Text(), out, *more)
 
 
 def answer(data: Mapping[str, Any], width: int) -> RenderableType:

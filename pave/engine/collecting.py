@@ -167,6 +167,6 @@ def hints(world: World, stack: Address) -> Mapping[str, str]:
     deployment = world.snapshots.current().deployments.get(stack)
     try:
         workload = world.snapshots.workload(deployment) if deployment is not None else None
-    except Refused:
+    except (Refused, ApplyError, KeyError, ValueError, OSError):  # another one's scraping is not to suffer from it
         return {}
     return workload.annotations if workload is not None else {}

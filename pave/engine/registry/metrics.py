@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from pave.ports import Trace
 
 _SPAN = Field("1h", description="How far back, such as 30m, 24h or 30d.")
 _LONGEST = timedelta(days=396)
+_MOST_LISTED = 200
 
 
 class MetricsOf(BaseModel):
@@ -51,6 +53,7 @@ class MetricList(BaseModel):
     until: datetime
     step: float = Field(description="Seconds between two values.")
     metrics: list[MetricView]
+    left_out: int = Field(0, description="Metrics beyond those that are listed.")
 
 
 class MetricQuestion(BaseModel):
@@ -174,24 +177,31 @@ def _names(context: Context, given: MetricsOf) -> MetricList:
     names = sorted(
         world.metrics.names(where, since), key=lambda one: (own.index(one) if one in BY_NAME else len(own), one)
     )
-    found = [_metric(context, one, Question(one, natural(one), since, until, step, where)) for one in names]
-    return MetricList(stack=str(stack), since=since, until=until, step=step.total_seconds(), metrics=found)
+    asked = [Question(one, natural(one), since, until, step, where) for one in names[:_MOST_LISTED]]
+    return MetricList(
+        stack=str(stack),
+        since=since,
+        until=until,
+        step=step.total_seconds(),
+        metrics=[_metric(context, one) for one in asked],
+        left_out=max(len(names) - _MOST_LISTED, 0),
+    )
 
 
-def _metric(context: Context, name: str, question: Question) -> MetricView:
-    known, asked = BY_NAME.get(name), question
+def _metric(context: Context, question: Question) -> MetricView:
+    name, known = question.metric, BY_NAME.get(question.metric)
     try:
-        answer: Sequence[Line] = context.world.metrics.ask(asked)
+        answer = context.world.metrics.ask(question)
     except Refused:  # a name that looks like a counter's and is a gauge's, or the other way round
         other = Aggregation.AVERAGE if question.aggregation in COUNTED else Aggregation.RATE
-        asked = Question(name, other, question.since, question.until, question.step, question.where)
-        answer = context.world.metrics.ask(asked)
+        question = replace(question, aggregation=other)
+        answer = context.world.metrics.ask(question)
     line = answer[0] if answer else None
     return MetricView(
         name=name,
-        unit=unit_of(name, asked.aggregation),
+        unit=unit_of(name, question.aggregation),
         says=known.says if known else "",
-        aggregation=asked.aggregation.value,
+        aggregation=question.aggregation.value,
         last=line.last if line else None,
         values=[value for _, value in line.points] if line else [],
     )
