@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import delivery, figures, guardrails, logs
+from benchmarks import delivery, figures, guardrails, logs, observing
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,9 @@ FIGURES: Sequence[Figure] = (
     Figure("logs.rate", "lines/s", 5000.0, logs.rate, 3, at_least=True),
     Figure("logs.tail", "s", 0.5, logs.tail, 10),
     Figure("logs.search", "s", 2.0, logs.search, 3),
+    Figure("metrics.cpu", "%", 20.0, observing.metrics_cpu, 2),
+    Figure("metrics.disk", "MB", 500.0, observing.metrics_disk, 1),
+    Figure("dashboard.server", "ms", 150.0, observing.dashboard_server),
 )
 
 

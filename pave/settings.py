@@ -75,6 +75,10 @@ class Settings:
     gitea_url: str = field(default="", metadata={"about": "Where a Gitea or Forgejo is: git.example.com"})
     gitea_secret: str = _secret("The secret of Gitea's webhooks; empty: none is taken")
     gitea_token: str = _secret("A token that may set commit statuses at Gitea; empty: none are set")
+    prometheus_url: str = field(
+        default="", metadata={"about": "A Prometheus that takes remote writes, for what is measured; empty: PostgreSQL"}
+    )
+    prometheus_token: str = _secret("A bearer token for it; empty: none")
     terraform: str = field(default="", metadata={"about": "A terraform or tofu program; empty: Terraform in process"})
     postgres: str = field(default="", metadata={"about": "Folder with PostgreSQL's programs; empty: the bundled ones"})
     nats_server: str = field(default="", metadata={"about": "The nats-server program; empty: the bundled one"})

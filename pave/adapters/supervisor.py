@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 import xmlrpc.client
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -91,8 +91,13 @@ class SupervisorMachine:
         if not self._public(_checked(name)).exists():
             return None
         info = self._info(name)
-        if info is None:
-            return ProgramState(running=False, detail="not started yet")
+        return ProgramState(running=False, detail="not started yet") if info is None else self._state(name, info)
+
+    def states(self) -> Mapping[str, ProgramState]:
+        """The states of all defined programs that were started, in one look."""
+        return {str(one["name"]): self._state(str(one["name"]), one) for one in self._call("getAllProcessInfo")}
+
+    def _state(self, name: str, info: Mapping[str, Any]) -> ProgramState:
         running = info["statename"] in _RUNNING
         since = datetime.fromtimestamp(info["start"], UTC).isoformat() if info["start"] else ""
         ended = f"exit status {info['exitstatus']}" if info["statename"] == "EXITED" else ""

@@ -49,6 +49,8 @@ PANELS = {
     "guardrail": "Guardrails",
     "access": "Rights",
     "cost": "Costs",
+    "metrics": "Signals",
+    "dashboard": "Signals",
 }
 SHORT = {"env": "-e", "environment": "-e", "type": "-t"}
 
@@ -126,7 +128,7 @@ def _command(operation: Operation[Any, Any]) -> Callable[..., None]:
     def command(ctx: typer.Context, **given: Any) -> None:
         if ctx.invoked_subcommand is not None:
             return
-        switches = {name: given.pop(name, None) for name in ("as_json", "dry_run", "wait", "key", "follow")}
+        switches = {name: given.pop(name, None) for name in ("as_json", "dry_run", "wait", "key", "follow", "watch")}
         values = _values(operation, given)
         session: Session = ctx.find_object(Session) or Session()
         with guarded(json_wanted=bool(switches["as_json"])), contextlib.closing(session.client()) as client:
@@ -224,6 +226,9 @@ def _switches(operation: Operation[Any, Any]) -> list[inspect.Parameter]:
     if operation.stream:
         about = "Go on with what comes, until Ctrl-C."
         found.append(_keyword("follow", Annotated[bool, typer.Option("--follow", "-f", help=about)], default=False))
+    if operation.live:
+        about = "Show it again every few seconds, until Ctrl-C."
+        found.append(_keyword("watch", Annotated[bool, typer.Option("--watch", help=about)], default=False))
     about = "Print the answer as JSON."
     found.append(_keyword("as_json", Annotated[bool, typer.Option("--json", help=about)], default=False))
     return found
@@ -304,6 +309,9 @@ def _ask(client: Client, operation: Operation[Any, Any], values: dict[str, Any],
     query = {"dry_run": "true"} if switches["dry_run"] else {}
     query |= {key: _text(value) for key, value in values.items()} if in_query else {}
     key = "" if operation.read_only else switches["key"] or f"cli-{uuid.uuid4().hex}"
+    if switches["watch"] and not switches["as_json"]:
+        render.watch(lambda: client.call(method, path, query, None), operation.output.__name__)
+        return
     answer = client.call(method, path, query, None if in_query else values, key)
     quiet, followed = bool(switches["as_json"]), operation.starts_run and switches["wait"] and answer.get("id")
     if followed:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Self
@@ -23,6 +24,7 @@ from pave.engine.views import RunView, StackView, ago, duration, mark
 
 _STYLES = {"ok": "green", "busy": "blue", "warn": "yellow", "bad": "red"}
 _WIDE = 10_000
+_PLAIN = 100
 _REF = re.compile(r"([a-z]+):default/(\S+)")
 _VIEWS = {
     "ChangeView": "reviewing.change",
@@ -46,6 +48,14 @@ _VIEWS = {
     "Imported": "costing.imported",
 }
 """How answers that deserve a view of their own are drawn: `module.function` below `pave.cli`, by the output model."""
+_MEASURED = {
+    "MetricList": "metrics",
+    "MetricAnswer": "answer",
+    "DashboardView": "dashboard",
+    "ExportView": "exported",
+    "TraceList": "traces",
+}
+_WATCH_SECONDS = 5.0
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -91,6 +101,8 @@ def show(data: Any, model: str, *, steps: bool = True) -> None:
     elif model in _VIEWS:
         module, _, view = _VIEWS[model].partition(".")
         out.print(getattr(import_module(f"pave.cli.{module}"), view)(data))  # they draw with what is here
+    elif model in _MEASURED:
+        out.print(measured(data, model, out.width if out.width < _WIDE else _PLAIN))
     elif isinstance(data, Mapping) and isinstance(data.get("lines"), list):
         for line in data["lines"]:
             out.print(Text(str(line)))
@@ -98,6 +110,23 @@ def show(data: Any, model: str, *, steps: bool = True) -> None:
         _answer(out, data)
     else:
         out.print(Text(str(data)))
+
+
+def measured(data: Mapping[str, Any], model: str, width: int) -> RenderableType:
+    """What was measured, drawn for a terminal of `width` columns."""
+    from pave.cli import observing  # noqa: PLC0415 — as above
+
+    drawn: RenderableType = getattr(observing, _MEASURED[model])(data, width)
+    return drawn
+
+
+def watch(ask: Callable[[], Mapping[str, Any]], model: str) -> None:
+    """Draw an answer again every few seconds, in place where there is a terminal; ends with Ctrl-C."""
+    out = console()
+    with Live(console=out, screen=out.is_terminal, auto_refresh=False) as live:
+        while True:
+            live.update(measured(ask(), model, out.width if out.width < _WIDE else _PLAIN), refresh=True)
+            time.sleep(_WATCH_SECONDS)
 
 
 def _answer(out: Console, data: Mapping[str, Any]) -> None:

@@ -39,9 +39,12 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
+_DOORS = frozenset({"git", "internal", "webhooks", "assets", "login", "metrics", "healthz", "readyz"})
 _access = logging.getLogger("pave.access")
 
 Authenticate = Callable[[str], Principal | None]
+Note = Callable[[str, int, float], None]
+"""Told of each request that was answered: the operation or door, the status, the seconds."""
 
 
 class Sessions(Protocol):
@@ -66,6 +69,7 @@ class Access:
     hosts: tuple[str, ...] = ()
     own_authentication: tuple[str, ...] = ()
     welcome: Callable[[], str] | None = None
+    note: Note | None = None
 
 
 class Gate:
@@ -106,7 +110,10 @@ class Gate:
             else:
                 await self.app(scope, receive, answer)
         finally:
-            _log(scope, request, status, time.perf_counter() - started)
+            taken = time.perf_counter() - started
+            _log(scope, request, status, taken)
+            if self.access.note is not None:
+                self.access.note(_named(scope), status, taken)
 
     async def _refusal(self, scope: Scope) -> ASGIApp | None:
         headers = Headers(scope=scope)
@@ -168,6 +175,13 @@ class Gate:
             remedy="Send `Authorization: Bearer …`, or open the link that `pave login` prints on the server's machine.",
             headers={"WWW-Authenticate": 'Bearer realm="pave"' + (', error="invalid_token"' if given else "")},
         ).response(scope["state"]["request_id"])
+
+
+def _named(scope: Scope) -> str:
+    """The operation that was asked for, or the door: the first part of a path that is one."""
+    name = getattr(scope.get("route"), "name", "")
+    first = scope["path"].strip("/").partition("/")[0]
+    return str(name) if "." in str(name) else first if first in _DOORS else "other"
 
 
 def _bearer(headers: Headers) -> str:

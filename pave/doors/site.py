@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from pave.doors import api, events, logs, portal
-from pave.doors.gate import Access, Authenticate, Gate, Sessions
+from pave.doors.gate import Access, Authenticate, Gate, Note, Sessions
 from pave.engine.operations import Operation
 from pave.engine.views import Overview, RunView
 from pave.ports import Logs, Principal
@@ -28,7 +28,8 @@ class Parts:
     """What the doors need of the rest.
 
     `context` makes a handler's first argument from a `Call`; `run` looks a run up; `unready` names what is
-    not ready yet (empty: ready); `mounts` are doors that authenticate by themselves, by path (`/git`, `/state`).
+    not ready yet (empty: ready); `exposition` is the page at /metrics with its type, `note` is told each request;
+    `mounts` are doors that authenticate by themselves, by path (`/git`, `/state`).
     `may` is the judge of rights about the platform as a whole, for streams; operations ask it by themselves.
     `logs` are the lines that can be followed, and what makes a question of a request for them.
     """
@@ -45,6 +46,8 @@ class Parts:
     hosts: tuple[str, ...] = ()
     mounts: Mapping[str, ASGIApp] = field(default_factory=dict)
     logs: tuple[Logs, logs.Ask] | None = None
+    exposition: Callable[[], tuple[bytes, str]] | None = None
+    note: Note | None = None
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,15 @@ def assemble(parts: Parts) -> Site:
         status = {"status": "waiting" if waiting else "ready", "waiting": dict(waiting)}
         return JSONResponse(status, status_code=503 if waiting else 200)
 
+    async def metrics(_: Request) -> Response:
+        assert parts.exposition is not None
+        content, kind = await run_in_threadpool(parts.exposition)
+        return Response(content, media_type=kind)
+
     rest = api.build(parts.operations, parts.context, lifespan=lifespan)
     rest.router.routes.extend([Route("/healthz", alive), Route("/readyz", ready)])
+    if parts.exposition is not None:
+        rest.router.routes.append(Route("/metrics", metrics))
     rest.router.routes.extend(events.routes(hub, parts.run, parts.may))
     if parts.logs and lines:
         rest.router.routes.extend(logs.routes(lines, parts.logs[1], parts.may))
@@ -94,6 +104,7 @@ def assemble(parts: Parts) -> Site:
         hosts=parts.hosts,
         own_authentication=tuple(path.rstrip("/") + "/" for path in parts.mounts),
         welcome=portal.welcome,
+        note=parts.note,
     )
     made = Site(Gate(rest, access), rest, hub, lines)
     return made

@@ -7,13 +7,12 @@ until it is up and is then sent to the same address again, with the same method 
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any
 
+from pave.doors.listener import Listener
 from pave.model.diagnostics import Refused
 from pave.model.names import Address
 
@@ -23,38 +22,11 @@ Wake = Callable[[Address], str]
 _PATIENCE = 10.0
 
 
-class Waker:
+class Waker(Listener):
     """Listens on `path` until `stop`."""
 
     def __init__(self, path: Path, wake: Wake) -> None:
-        self._path, self._wake = path, wake
-        self._server: UnixStreamServer | None = None
-
-    def start(self) -> None:
-        """Begin; the folder is the router's."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.unlink(missing_ok=True)
-        self._server = _Server(str(self._path), _handler(self._wake))
-        self._path.chmod(0o666)  # the folder above is what keeps others out
-        threading.Thread(target=self._server.serve_forever, name="pave-waker", daemon=True).start()
-
-    def stop(self) -> None:
-        """Listen no more."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-        self._path.unlink(missing_ok=True)
-
-
-class _Server(ThreadingMixIn, UnixStreamServer):
-    daemon_threads = True
-
-    def get_request(self) -> tuple[Any, Any]:
-        connection, _ = super().get_request()
-        return connection, ("router", 0)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller who went away is nothing to tell of."""
+        super().__init__(path, _handler(wake), "pave-waker")
 
 
 def _handler(wake: Wake) -> type[BaseHTTPRequestHandler]:

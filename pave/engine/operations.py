@@ -60,10 +60,10 @@ class Operation(Generic[In, Out]):
     fields in braces and `[braces]` where optional: `add {component} {name}`; all other input fields become
     options. `starts_run` answers with a run (202, `Location`), otherwise with the result itself.
     `dry_run` says that it can be asked for without effect: the answer then is what would happen, with its
-    verdict. `stream` is the path of a stream that takes the same input and goes on telling: `--follow` on the command
-    line. `examples` are command lines for the help. `verb` is what is done, for the judge of rights: without one
-    nobody may. `about` says where: a place with input fields in braces, `{env}/{component}`, `run:{run}`,
-    `change:{change}`; empty where only the handler knows.
+    verdict. What is `live` changes by itself all the time, so that it can be watched. `stream` is the path of a stream
+    that takes the same input and goes on telling: `--follow` on the command line. `examples` are command lines for
+    the help. `verb` is what is done, for the judge of rights: without one nobody may. `about` says where: a place with
+    input fields in braces, `{env}/{component}`, `run:{run}`, `change:{change}`; empty where only the handler knows.
     """
 
     name: str
@@ -80,6 +80,7 @@ class Operation(Generic[In, Out]):
     starts_run: bool = False
     dry_run: bool = False
     stream: str = ""
+    live: bool = False
     examples: tuple[str, ...] = ()
     verb: Verb | None = None
     about: str = ""

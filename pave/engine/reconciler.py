@@ -42,6 +42,8 @@ class Reconciler:
         self._rejudge = Rejudge()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._rounds, name="pave-reconciler", daemon=True)
+        self.rounds, self.failures, self.seconds = 0, 0, 0.0
+        """How many rounds there were, how many failed, and how long the last one took."""
 
     @property
     def world(self) -> World:
@@ -132,12 +134,14 @@ class Reconciler:
 
     def _rounds(self) -> None:
         while not self._stop.is_set():
-            seen = self._world.platform.head()
+            seen, began = self._world.platform.head(), time.monotonic()
             try:
                 with self._world.pulse.beat("reconciler", self._world.clock.now):
                     self.look()
             except Exception:  # noqa: BLE001 — one bad round must not end all later ones
+                self.failures += 1
                 _log.exception("A round of the reconciler failed; the next one looks again")
+            self.rounds, self.seconds = self.rounds + 1, time.monotonic() - began
             jitter = random.uniform(0.8, 1.2)  # noqa: S311 — spreads load, protects nothing
             self._rest(self._seconds * jitter, seen)
 

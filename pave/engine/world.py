@@ -30,6 +30,7 @@ from pave.ports import (
     Forge,
     Judgements,
     Logs,
+    Metrics,
     Plans,
     PlatformRepository,
     PolicyEngine,
@@ -41,6 +42,7 @@ from pave.ports import (
     Scores,
     Stacks,
     Surveys,
+    Traces,
     Usage,
 )
 
@@ -87,6 +89,8 @@ class World:
     post: Post
     events: Events
     logs: Logs
+    metrics: Metrics
+    traces: Traces
     queue: Queue
     catalog: Catalog
     projection: CatalogProjection

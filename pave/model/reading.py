@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 from pave.model import budget
 from pave.model.backstage import read_entities, refuse_duplicates
+from pave.model.dashboard import Dashboard
+from pave.model.dashboard_file import read_dashboard
 from pave.model.deployment import Deployment
 from pave.model.deployment_file import read_deployment
 from pave.model.diagnostics import Diagnostic, Findings, Refused, Source, error, warning
@@ -46,7 +48,7 @@ from pave.model.waiver_file import read_waiver
 
 FOLDERS = (
     *("catalog", "environments", "modules", "prices", "templates", "guardrails", POLICIES, "waivers", "deployments"),
-    *("scorecards", "roadmap"),
+    *("scorecards", "roadmap", "dashboards"),
 )
 TEMPLATE_FILE = "template.yaml"
 _TARIFF = ("/prices.csv", "/usage.yaml")
@@ -98,6 +100,7 @@ def read_snapshot(tree: Tree, commit: str, cache: Cache | None = None) -> Snapsh
         ),
         scorecards=reader.named(reader.scorecards(), "scorecard"),
         roadmap=reader.named(reader.roadmap(), "item of the roadmap"),
+        dashboards=reader.named(reader.dashboards(), "dashboard"),
         inputs=_inputs(reader.id, deployments, written, environments, modules),
         unreadable=unreadable,
     )
@@ -222,6 +225,11 @@ class _Reader:
     def roadmap(self) -> Iterator[tuple[str, RoadmapItem]]:
         for path in self.yaml("roadmap"):
             if (value := self.once(path, lambda at, *_: read_roadmap_item(self.text(at), at))) is not None:
+                yield path, value
+
+    def dashboards(self) -> Iterator[tuple[str, Dashboard]]:
+        for path in self.yaml("dashboards"):
+            if (value := self.once(path, lambda at, *_: read_dashboard(self.text(at), at))) is not None:
                 yield path, value
 
     def modules(self) -> Iterator[tuple[str, Module]]:
@@ -370,6 +378,7 @@ def _missing_owners(snapshot: Snapshot) -> Iterator[Diagnostic]:
         *((f"policy {one.name}", one.owner, Source(one.file, one.line)) for one in snapshot.policies.rules),
         *((f"scorecard {one.name}", one.owner, Source("scorecards")) for one in snapshot.scorecards.values()),
         *((f"guardrail {one.name}", one.owner, one.source) for one in snapshot.guardrails.values()),
+        *((f"dashboard {one.name}", one.owner, Source("dashboards")) for one in snapshot.dashboards.values()),
         *((str(one.ref), one.owner, one.source) for one in snapshot.entities.values()),
     ]
     people = [ref.short for ref in snapshot.entities if ref.kind in ("group", "user")]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from pave.model.dashboard import Dashboard
 from pave.model.deployment import Deployment
 from pave.model.diagnostics import Diagnostic
 from pave.model.entity import Entity
@@ -45,6 +46,7 @@ class Snapshot:
     guardrails: Mapping[str, Guardrail] = field(default_factory=dict)
     policies: Policies = field(default_factory=Policies)
     waivers: Mapping[str, Waiver] = field(default_factory=dict)
+    dashboards: Mapping[str, Dashboard] = field(default_factory=dict)
     guardrails_digest: str = ""
     scorecards: Mapping[str, Scorecard] = field(default_factory=dict)
     roadmap: Mapping[str, RoadmapItem] = field(default_factory=dict)

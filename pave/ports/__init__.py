@@ -66,7 +66,10 @@ from pave.ports.making import (
     Scaffolder,
 )
 from pave.ports.metrics import (
+    Meter,
     Metrics,
+    Trace,
+    Traces,
 )
 from pave.ports.policies import (
     PolicyEngine,
@@ -157,6 +160,7 @@ __all__ = [
     "Letter",
     "LogFile",
     "Logs",
+    "Meter",
     "Metrics",
     "Note",
     "Plans",
@@ -185,6 +189,8 @@ __all__ = [
     "StateVersion",
     "States",
     "Surveys",
+    "Trace",
+    "Traces",
     "Unsigned",
     "Usage",
     "Use",

@@ -52,6 +52,9 @@ class Machine(Protocol):
     def state(self, name: str) -> ProgramState | None:
         """The state of a defined program, or None."""
 
+    def states(self) -> Mapping[str, ProgramState]:
+        """The states of all defined programs that were started, in one look."""
+
     def programs(self) -> Sequence[str]:
         """The names of all defined programs, sorted."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
+from pave.model.names import Address
 from pave.observe.series import Line, Question, Sample
 
 
@@ -26,3 +28,44 @@ class Metrics(Protocol):
 
     def tidy(self, now: datetime) -> None:
         """Fold what is old enough into coarser steps, and forget what was kept long enough."""
+
+
+class Meter(Protocol):
+    """Something that measures, asked every ten seconds. It may be slow or raise anything: then its round is missing."""
+
+    @property
+    def name(self) -> str:
+        """What it looks at, as people are told of its failures: router, workloads, databases."""
+
+    def measure(self, now: datetime) -> Iterable[tuple[str, Sample]]:
+        """What there is now, each with its source. What is part of a stack has the stack's address as its source."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One trace of a stack that was slow or failed. `seconds` is that of its first span, `problem` empty where well.
+
+    A span is a mapping with `name`, `kind`, `seconds`, `offset` (seconds since the trace began), `id`, `parent` and
+    `problem`.
+    """
+
+    id: str
+    stack: Address
+    at: datetime
+    name: str
+    seconds: float
+    problem: str = ""
+    spans: tuple[Mapping[str, Any], ...] = field(default=())
+
+
+class Traces(Protocol):
+    """The traces that are worth a look: a bounded number of each stack, failed and slow ones before others."""
+
+    def put(self, traces: Sequence[Trace]) -> None:
+        """Keep them; spans of a trace that is there already join it."""
+
+    def find(self, stack: Address, *, failed: bool = False, limit: int = 20) -> Sequence[Trace]:
+        """Of one stack, newest first; with `failed` only those."""
+
+    def tidy(self) -> None:
+        """Forget those that are more than a stack may have."""

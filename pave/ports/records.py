@@ -37,6 +37,11 @@ class Events(Protocol):
     def read(self, after: int, *, subject: str = "", run: str = "", limit: int = 500) -> Sequence[Event]:
         """Events with an id above `after`, oldest first."""
 
+    def between(
+        self, since: datetime, until: datetime, *, subject: str, kind: str = "", limit: int = 500
+    ) -> Sequence[Event]:
+        """What happened to a subject and below it in this time, newest first; `kind` begins its type: `alert.`."""
+
     def last(self) -> int:
         """The newest id, or 0."""
 

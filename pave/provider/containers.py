@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -111,6 +111,8 @@ class Housing:
     image: Image
     volumes: Volumes
     folder: Path
+    told: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What the platform tells every process; what the workload says itself goes before it."""
 
     def container(self, container: ContainerSpec, ports: Mapping[str, int]) -> Confinement:
         """A container of a replica that listens on `ports`, by name of the service port."""
@@ -151,7 +153,7 @@ class Housing:
     def _environment(self, container: ContainerSpec, ports: Mapping[str, int]) -> dict[str, str]:
         named = {f"PORT_{name.upper().replace('-', '_')}": str(port) for name, port in ports.items()}
         first = {"PORT": str(next(iter(ports.values()))), "HOST": LOOPBACK} if ports else {}
-        return {**self.image.artifact.environment, **container.variables, **named, **first}
+        return {**self.told, **self.image.artifact.environment, **container.variables, **named, **first}
 
     def _mounts(self, container: ContainerSpec) -> tuple[tuple[Mount, ...], tuple[Mount, ...]]:
         read = [] if self.image.is_root else [Mount(self.image.files, APP)]

@@ -67,6 +67,16 @@ class Database:
         return f"postgresql://{self.name}:{self.password}@{self.host}:{self.port}/{self.name}"
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What a database takes now: `size` in bytes, None where it was not asked for."""
+
+    address: Address
+    name: str
+    connections: int
+    size: int | None
+
+
 class Databases:
     """The databases of all stacks on this machine."""
 
@@ -115,6 +125,23 @@ class Databases:
     def wanted(self) -> list[Wanted]:
         """All databases in use as they were last wanted."""
         return [wanted for _, wanted, at in self._noted() if at is None]
+
+    def usage(self, *, sizes: bool) -> list[Usage]:
+        """Connections, and sizes where asked for, of all databases in use. The server is looked at as it is."""
+        if not self.server.running:
+            return []
+        size = "pg_database_size(d.oid)" if sizes else "NULL"
+        with self.server.look() as connection:
+            rows = connection.execute(
+                f"SELECT d.datname, shobj_description(d.oid, 'pg_database'), numbackends, {size}"  # noqa: S608 — one of two words
+                " FROM pg_database AS d JOIN pg_stat_database ON datid = d.oid WHERE NOT datistemplate AND datallowconn"
+            ).fetchall()
+        noted = [(row, json.loads(row[1])) for row in rows if row[1] and row[1].startswith("{")]
+        return [
+            Usage(Address.parse(note["address"]), row[0], row[2], row[3])
+            for row, note in noted
+            if "removed" not in note
+        ]
 
     def removed(self) -> Sequence[Removed]:
         """What waits in the trash, oldest first."""

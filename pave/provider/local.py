@@ -10,10 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from pave.model.names import Address
+from pave.ports import Meter
 from pave.ports.machine import Confiner
 from pave.provider.cloud import LocalCloud
 from pave.provider.containers import Artifacts
 from pave.provider.log_files import LogFiles
+from pave.provider.meters.probes import ProbeMeter
+from pave.provider.meters.processes import WorkloadMeter
+from pave.provider.meters.resources import BucketMeter, CacheMeter, DatabaseMeter, QueueMeter, VolumeMeter
+from pave.provider.meters.router import RouterMeter
+from pave.provider.meters.scraping import Hints, ScrapeMeter
 from pave.provider.routes import Routes
 from pave.provider.serve import ProviderServer
 from pave.provider.servers.caddy import Router
@@ -36,6 +43,7 @@ class Options:
     """What can be chosen. `caddy` is a program; `router_port` 0 takes a free one.
 
     `last_words` is told each log file of a workload that is about to be deleted.
+    `told` makes the variables that a stack's processes are told, given where the router's port can be had.
     """
 
     programs: Programs
@@ -44,6 +52,7 @@ class Options:
     trash_days: int
     start_seconds: float
     last_words: Callable[[Path], None] = lambda _: None
+    told: Callable[[Address, Callable[[], int]], Mapping[str, str]] = lambda _stack, _port: {}
 
 
 class Local:
@@ -65,6 +74,7 @@ class Local:
             logs=ground.logs,
             start_seconds=options.start_seconds,
             last_words=options.last_words,
+            told=lambda stack: options.told(stack, lambda: self.router.port),
         )
         self.workloads = Workloads(site, self.routes)
         self.log_files = LogFiles(self.workloads, self.router.logs)
@@ -77,6 +87,21 @@ class Local:
             self.services.backups(sandbox),
             kinds,
             self.router.logs,
+        )
+
+    def meters(self, hints: Hints) -> tuple[Meter, ...]:
+        """What measures all of it; `hints` tells how a workload wants to be scraped."""
+        services, site = self.services, self.workloads.site
+        return (
+            WorkloadMeter(site.machine, site.inventory),
+            RouterMeter(self.router.logs, self.routes.all),
+            ProbeMeter(self.routes),
+            DatabaseMeter(services.databases),
+            QueueMeter(services.queues),
+            BucketMeter(services.buckets),
+            CacheMeter(services.caches),
+            VolumeMeter(self.volumes),
+            ScrapeMeter(site.inventory, hints),
         )
 
     def serve(self, socket: Path) -> ProviderServer:

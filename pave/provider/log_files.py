@@ -56,7 +56,7 @@ class LogFiles:
                 if spec is None:
                     continue  # what is only just begun, or taken away
                 read[path] = spec
-                secrets.setdefault(address.stack, set()).update(spec.secrets)
+                secrets.setdefault(address.stack, set()).update(self._workloads.secrets_of(spec))
                 found += self._programs(spec, revision, made)
             if record.get("host"):
                 hosts[record["host"]] = address.stack
@@ -75,7 +75,9 @@ class LogFiles:
         for name in made["programs"]:
             process = ".".join(name.rsplit(".", 2)[-2:])
             origin = Origin(WORKLOAD, stack.environment, stack.component, process, version, revision)
-            files.append(LogFile(f"program/{name}", self._workloads.log_file(name), origin, spec.secrets))
+            files.append(
+                LogFile(f"program/{name}", self._workloads.log_file(name), origin, self._workloads.secrets_of(spec))
+            )
         return files
 
 

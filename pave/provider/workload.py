@@ -44,6 +44,7 @@ class Site:
     """What workloads stand on. `directory` is for their files, `logs` for what they say; both are Pave's alone.
 
     `last_words` is told a log that is about to be deleted.
+    `told` are variables that every process of a stack gets; they make no other revision of it.
     """
 
     inventory: Inventory
@@ -56,6 +57,7 @@ class Site:
     start_seconds: float = 30.0
     drain_seconds: float = 10.0
     last_words: Callable[[Path], None] = lambda _: None
+    told: Callable[[Address], Mapping[str, str]] = lambda _: {}
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,7 @@ class Workloads:
         if revision is None or not path.is_file():
             return False
         spec = WorkloadSpec.read(json.loads(path.read_bytes()))
-        image = Image.of(spec, self.site.artifacts)
-        housing = Housing(spec, image, self.site.volumes, self._folder(address, spec.revision))
+        housing = self._housing(spec)
         return not wait(self.site.machine, self._started(housing, revision["ports"]), self.site.start_seconds)
 
     def _rest(self, spec: WorkloadSpec, record: Record) -> WorkloadState:
@@ -168,8 +169,7 @@ class Workloads:
         if not path.is_file():
             raise Refused(error(f"{address} runs nothing that {command!r} could be run beside", address=str(address)))
         spec = WorkloadSpec.read(json.loads(path.read_bytes()))
-        image = Image.of(spec, self.site.artifacts)
-        housing = Housing(spec, image, self.site.volumes, self._folder(address, spec.revision))
+        housing = self._housing(spec)
         outcome = self.site.sandbox.execute(self._complete(housing.command(command)))
         lines = [masked(line, spec.secrets) for line in outcome.text.splitlines()]
         for line in lines:
@@ -189,9 +189,7 @@ class Workloads:
 
     def _have_running(self, spec: WorkloadSpec, record: Record) -> None:
         """Have this revision up and ready, on ports that nobody else has."""
-        housing = Housing(
-            spec, Image.of(spec, self.site.artifacts), self.site.volumes, self._folder(spec.address, spec.revision)
-        )
+        housing = self._housing(spec)
         for attempt in range(1, _ATTEMPTS + 1):
             self._plan(spec, record)
             self._release(housing, record)
@@ -199,11 +197,20 @@ class Workloads:
             problem = wait(self.site.machine, self._started(housing, revision["ports"]), self.site.start_seconds)
             if not problem:
                 return
-            lines = [masked(line, spec.secrets) for name in revision["programs"] for line in self._said(name)]
+            lines = [masked(line, self.secrets_of(spec)) for name in revision["programs"] for line in self._said(name)]
             if spec.revision not in (record["revision"], record.get("candidate", "")):
                 self._take_away(str(spec.address), record, spec.revision)
             if attempt == _ATTEMPTS or not self._lost_port(revision):
                 raise Terminal(_did_not_start(spec, record, problem, lines))
+
+    def _housing(self, spec: WorkloadSpec) -> Housing:
+        image, folder = Image.of(spec, self.site.artifacts), self._folder(spec.address, spec.revision)
+        return Housing(spec, image, self.site.volumes, folder, self.site.told(spec.address.stack))
+
+    def secrets_of(self, spec: WorkloadSpec) -> tuple[str, ...]:
+        """What its lines must not say: its own secrets, and the credential among what every process is told."""
+        told = self.site.told(spec.address.stack)
+        return (*spec.secrets, *(text.rpartition("%20")[2] for name, text in told.items() if name.endswith("_HEADERS")))
 
     def _plan(self, spec: WorkloadSpec, record: Record) -> None:
         """Choose names and ports and put them on record; what is on record and still free for us stays."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pygit2
+from sqlalchemy import QueuePool
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -29,26 +30,33 @@ from pave.adapters.git.platform import GitPlatformRepository
 from pave.adapters.git.server import GitServer
 from pave.adapters.git.services import GitRepositories
 from pave.adapters.git.tree import GitTree
-from pave.adapters.logs.collector import Collector
+from pave.adapters.logs.collector import Collector as LogCollector
 from pave.adapters.logs.loki import Loki
 from pave.adapters.logs.store import LocalLogs
+from pave.adapters.otlp.access import TelemetryAccess
+from pave.adapters.otlp.telemetry import Telemetry
 from pave.adapters.postgres import database
 from pave.adapters.postgres.catalog import PostgresCatalog
 from pave.adapters.postgres.credentials import PostgresCredentials
+from pave.adapters.postgres.metrics import PostgresMetrics
 from pave.adapters.postgres.queue import PostgresQueue
 from pave.adapters.postgres.runs import PostgresRuns
 from pave.adapters.postgres.stacks import PostgresStacks
 from pave.adapters.postgres.states import PostgresStates
+from pave.adapters.prometheus.exposition import CONTENT_TYPE, exposition
+from pave.adapters.prometheus.metrics import PrometheusMetrics
 from pave.adapters.rego import SandboxPolicyEngine
 from pave.adapters.scaffolder import SandboxScaffolder
 from pave.adapters.terraform import engine as terraform
 from pave.adapters.terraform.access import StateAccess
 from pave.adapters.terraform.binary import Binary
 from pave.adapters.terraform.pool import Pool
-from pave.doors import git, site, state, webhooks
+from pave.doors import git, site, state, telemetry, webhooks
 from pave.doors.waker import Waker
 from pave.engine.catalog import CatalogProjection
+from pave.engine.collecting import Collector, hints
 from pave.engine.context import Context
+from pave.engine.gauging import PlatformMeter
 from pave.engine.housekeeping import Housekeeper
 from pave.engine.messenger import Messenger
 from pave.engine.operations import Call, Nothing
@@ -66,8 +74,9 @@ from pave.engine.worker import Worker
 from pave.engine.world import World, nothing
 from pave.model.diagnostics import Refused, error
 from pave.model.names import Ref
-from pave.ports import PLATFORM_REPOSITORY, Cloud, Engine, Forge, Logs, Principal
+from pave.ports import PLATFORM_REPOSITORY, Cloud, Engine, Forge, Logs, Metrics, Principal
 from pave.provider.local import Local, Options
+from pave.provider.servers.caddy import TELEMETRY
 from pave.provider.services import Programs
 from pave.settings import Settings
 from pave.wiring.machine import Base, Guard
@@ -137,6 +146,7 @@ class Platform:
             credentials=self.credentials,
             forges=_forges(self.settings),
             logs=logs,
+            metrics=self._metrics(),
             queue=self.queue,
             catalog=catalog,
             projection=CatalogProjection(truth, repositories, stacks, catalog),
@@ -150,12 +160,16 @@ class Platform:
 
     def _make_workers(self) -> None:
         """What works by itself once it is started."""
-        self.collector = Collector(self.world.logs, self.local.log_files, self.world.events, self.world.clock)
+        self.log_collector = LogCollector(self.world.logs, self.local.log_files, self.world.events, self.world.clock)
         self.worker = Worker(self.world)
         self.reconciler = Reconciler(self.world, self.settings.resync_seconds)
         self.housekeeper = Housekeeper(self.world)
         self.tally = Tally(self.world)
         self.messenger = Messenger(self.world, tells=_tells(self.settings))
+        self.telemetry = Telemetry(self.world.traces)
+        self.own = PlatformMeter(self.world, self._own_parts)
+        meters = (*self.local.meters(partial(hints, self.world)), self.telemetry, self.own)
+        self.collector = Collector(self.world, meters)
 
     def work(self) -> None:
         """Begin to carry out runs, to take pushes and to look for differences."""
@@ -167,8 +181,11 @@ class Platform:
         waker = Waker(self.local.router.waker, partial(wake, self.world))
         waker.start()
         self._closing.callback(waker.stop)
-        self.collector.start()
-        self._closing.callback(self.collector.close)
+        self.log_collector.start()
+        self._closing.callback(self.log_collector.close)
+        taking = telemetry.door(self.local.router.telemetry, self._telemetry_access.whose, self.telemetry)
+        taking.start()
+        self._closing.callback(taking.stop)
         self.queue.work(self.worker.carry_out, self.settings.workers)
         # Closed first: what a worker holds is ended well before the engine below it goes.
         self._closing.callback(self.queue.close)
@@ -178,6 +195,8 @@ class Platform:
         self._closing.callback(self.housekeeper.close)
         self.tally.start()
         self._closing.callback(self.tally.close)
+        self.collector.start()
+        self._closing.callback(self.collector.close)
         self.messenger.start()
         self._closing.callback(self.messenger.close)
 
@@ -199,6 +218,8 @@ class Platform:
                 run=self._run_view,
                 overview=self._overview,
                 may=lambda principal, verb: may(self.world, principal.actor, verb, principal.behalf),
+                exposition=lambda: (exposition(self.own.samples(self.world.clock.now())), CONTENT_TYPE),
+                note=self.own.note,
                 mounts={
                     "/internal": _unmounted(Starlette(routes=state.routes(self.states, self._access.verify))),
                     "/git": _unmounted(Starlette(routes=git.routes(self._git, self._rights()))),
@@ -259,8 +280,10 @@ class Platform:
             str(self.base.postgres_programs()), settings.nats_server, settings.redis_server, settings.weed
         )
         caddy = Path(settings.caddy or Path(sysconfig.get_path("scripts"), "caddy"))
+        self._telemetry_access = TelemetryAccess(self.cipher.derive("telemetry"), TELEMETRY)
+        told = self._telemetry_access.variables
         options = Options(
-            programs, caddy, settings.router_port, settings.trash_days, settings.start_seconds, self._last_words
+            programs, caddy, settings.router_port, settings.trash_days, settings.start_seconds, self._last_words, told
         )
         self.local = Local(self.base.ground("cloud"), self.base.sandbox, self.builder, options)
         self._provider = self.local.serve(self.base.places.run / "provider" / "socket")
@@ -268,7 +291,28 @@ class Platform:
         return self.local.cloud
 
     def _last_words(self, log: Path) -> None:
-        self.collector.finish(log)
+        self.log_collector.finish(log)
+
+    def _own_parts(self) -> Mapping[str, float]:
+        told, pool = self.collector.collected, self.records.pool
+        return {
+            "pave_reconciler_rounds_total": self.reconciler.rounds,
+            "pave_reconciler_failures_total": self.reconciler.failures,
+            "pave_reconciler_seconds": self.reconciler.seconds,
+            "pave_database_connections": pool.checkedout() if isinstance(pool, QueuePool) else 0,
+            "pave_database_connections_most": pool.size() if isinstance(pool, QueuePool) else 0,
+            "pave_collector_seconds": told.seconds,
+            "pave_collector_samples": told.samples,
+            "pave_collector_left_out_total": told.left_out,
+            "pave_collector_problems": len(told.problems),
+        }
+
+    def _metrics(self) -> Metrics:
+        if not self.settings.prometheus_url:
+            return PostgresMetrics(self.records)
+        found = PrometheusMetrics(self.settings.prometheus_url, self.settings.prometheus_token)
+        self._closing.callback(found.close)
+        return found
 
     def _free_what_the_dead_held(self) -> None:
         """Only one server works on this data, and it is this one: whoever held something on this host is dead."""

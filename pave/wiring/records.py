@@ -17,6 +17,7 @@ from pave.adapters.postgres.post import PostgresPost
 from pave.adapters.postgres.product import PostgresFeedback, PostgresScores, PostgresSurveys, PostgresUsage
 from pave.adapters.postgres.runs import PostgresRuns
 from pave.adapters.postgres.stacks import PostgresBuilds, PostgresPlans
+from pave.adapters.postgres.traces import PostgresTraces
 from pave.ports import Cipher
 
 
@@ -34,6 +35,7 @@ def records_of(engine: Engine, cipher: Cipher) -> dict[str, Any]:
         "changes": PostgresChanges(engine),
         "deliveries": PostgresDeliveries(engine),
         "post": PostgresPost(engine),
+        "traces": PostgresTraces(engine),
         "events": PostgresEvents(engine),
         "scores": PostgresScores(engine),
         "usage": PostgresUsage(engine),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from sqlalchemy import Engine, func, insert, or_, select, text
+from sqlalchemy import ColumnElement, Engine, Select, func, insert, or_, select, text
 
 from pave.adapters.postgres.database import libpq_url
 from pave.adapters.postgres.schema import events
@@ -38,10 +38,21 @@ class PostgresEvents:
         """Events with an id above `after`, oldest first."""
         query = select(events).where(events.c.id > after).order_by(events.c.id).limit(limit)
         if subject:
-            below = events.c.subject.startswith(subject + "/", autoescape=True)
-            query = query.where(or_(events.c.subject == subject, below))
+            query = query.where(_about(subject))
         if run:
             query = query.where(events.c.run == run)
+        return self._found(query)
+
+    def between(
+        self, since: datetime, until: datetime, *, subject: str, kind: str = "", limit: int = 500
+    ) -> Sequence[Event]:
+        """What happened to a subject and below it in this time, newest first."""
+        query = select(events).where(events.c.at.between(since, until), _about(subject))
+        if kind:
+            query = query.where(events.c.type.startswith(kind, autoescape=True))
+        return self._found(query.order_by(events.c.id.desc()).limit(limit))
+
+    def _found(self, query: Select[Any]) -> Sequence[Event]:
         with self._engine.connect() as connection:
             return tuple(
                 Event(row.id, row.at.astimezone(UTC), row.type, row.subject, row.run or "", row.actor, row.data)
@@ -60,3 +71,7 @@ class PostgresEvents:
             if self.last() > after:
                 return True
             return any(True for _ in connection.notifies(timeout=seconds, stop_after=1))
+
+
+def _about(subject: str) -> ColumnElement[bool]:
+    return or_(events.c.subject == subject, events.c.subject.startswith(subject + "/", autoescape=True))

@@ -12,6 +12,7 @@ from pave.engine.registry import (
     changes,
     components,
     costs,
+    dashboards,
     delivery,
     dora,
     environments,
@@ -20,6 +21,7 @@ from pave.engine.registry import (
     health,
     insights,
     logs,
+    metrics,
     platform,
     resources,
     roadmap,
@@ -32,7 +34,9 @@ from pave.engine.registry import (
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *components.OPERATIONS,
+    *metrics.OPERATIONS,  # before the stacks': a stack's path would take theirs in
     *stacks.OPERATIONS,
+    *dashboards.OPERATIONS,
     *resources.OPERATIONS,
     *environments.OPERATIONS,
     *changes.OPERATIONS,

@@ -28,6 +28,8 @@ _NOBODY_HERE = (
     "`pave status` lists what runs on this platform and where it answers.\n"
 )
 _NOT_RUNNING = "%s has a route here, but nothing runs behind it yet.\n`pave status %s` says why.\n"
+TELEMETRY = "/.pave/otlp"
+"""The path below which the router leads to where telemetry is taken."""
 _LONGEST_SOCKET = 100
 _RETRY_SECONDS = 5
 
@@ -170,6 +172,11 @@ class Router(Server):
         return self._socket.with_name("waker.sock")
 
     @property
+    def telemetry(self) -> Path:
+        """The socket that what applications send of themselves is led to."""
+        return self._socket.with_name("telemetry.sock")
+
+    @property
     def _ports(self) -> Path:
         return self.directory / "ports"
 
@@ -210,12 +217,20 @@ class Router(Server):
                                 "logger_names": {host: [loggers[host]] for host in hosts},
                                 "skip_unmapped_hosts": True,
                             },
-                            "routes": [*map(self._route, routes), _answer(404, _NOBODY_HERE)],
+                            "routes": [self._for_telemetry(), *map(self._route, routes), _answer(404, _NOBODY_HERE)],
                         }
                     },
                 }
             },
         }
+
+    def _for_telemetry(self) -> dict[str, Any]:
+        """Its own host is the address itself: no workload can have that one."""
+        handle: list[dict[str, Any]] = [
+            {"handler": "rewrite", "strip_path_prefix": TELEMETRY},
+            {"handler": "reverse_proxy", "upstreams": [{"dial": f"unix/{self.telemetry}"}]},
+        ]
+        return {"match": [{"host": [LOOPBACK], "path": [f"{TELEMETRY}/*"]}], "handle": handle, "terminal": True}
 
     def _access_log(self, host: str, logger: str) -> dict[str, Any]:
         return {

@@ -83,6 +83,19 @@ class NatsServer(Server):
                 error("NATS did not take its new configuration", detail=problem, remedy="It is tried again by itself.")
             )
 
+    def streams(self) -> Mapping[str, Mapping[str, Any]]:
+        """Each account's stream as the server tells of it: its `state`, `config` and `consumer_detail`.
+
+        Nothing is started or waited for; it raises where the server does not answer.
+        """
+        record = self.record or self.first_record()
+        found = self._run(record, ADMIN, record["password"], _jetstream)
+        return {
+            one["name"]: one["stream_detail"][0]
+            for one in found.get("account_details") or ()
+            if one.get("stream_detail")
+        }
+
     def ask(self, user: str, password: str, act: Callable[[Client], Awaitable[T]]) -> T:
         """Run `act` with a connection of `user`; the server is started if need be."""
         for attempt in range(_ATTEMPTS):
@@ -132,6 +145,13 @@ async def _reload(client: Client) -> str:
     answer = await client.request(f"$SYS.REQ.SERVER.{server}.RELOAD", b"", timeout=_SECONDS)
     problem = json.loads(answer.data).get("error")
     return str(problem.get("description", problem)) if problem else ""
+
+
+async def _jetstream(client: Client) -> Mapping[str, Any]:
+    asked = json.dumps({"accounts": True, "streams": True, "consumer": True, "config": True, "limit": 10_000}).encode()
+    answer = await client.request("$SYS.REQ.SERVER.PING.JSZ", asked, timeout=_SECONDS)
+    found: Mapping[str, Any] = json.loads(answer.data).get("data") or {}
+    return found
 
 
 async def _silent(_problem: Exception) -> None:

@@ -56,6 +56,9 @@ _CONFIG: Mapping[str, str] = {
     "max_locks_per_transaction": "64",
     "log_min_messages": "warning",
     "log_connections": "off",
+    "log_line_prefix": "'%m [%p] %d '",
+    "log_min_duration_statement": "'1s'",  # what is slow is counted; with whose values is nobody's business
+    "log_parameter_max_length": "0",
     "idle_in_transaction_session_timeout": "'10min'",
 }
 _SINCE = {"autovacuum_worker_slots": 18, "io_method": 18}
@@ -137,8 +140,9 @@ class PostgresServer(Server):
             return connection.execute("SELECT 1").fetchone() == (1,)
 
     def started(self, record: Record) -> None:
-        """Keep everybody out of the databases that belong to nobody."""
+        """Keep everybody out of the databases that belong to nobody; a server that ran already reads its settings."""
         with self._connect(record, "postgres") as connection:
+            connection.execute("SELECT pg_reload_conf()")
             connection.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
 
     @contextmanager
@@ -152,6 +156,13 @@ class PostgresServer(Server):
             connection = self._connect(self.ensure(), database)
         with connection:
             yield connection
+
+    def look(self) -> psycopg.Connection[Any]:
+        """A connection to the server as it is: nothing is started or waited for. Raises `psycopg.OperationalError`."""
+        record = self.record
+        if record is None:
+            raise psycopg.OperationalError(f"{self.title} was never started")
+        return self._connect(record, "postgres")
 
     def _connect(self, record: Record, database: str) -> psycopg.Connection[Any]:
         return psycopg.connect(

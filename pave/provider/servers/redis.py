@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from io import BufferedRWPair
 from pathlib import Path
 from typing import Any
 
@@ -81,17 +82,27 @@ class RedisServer(Server):
     def ask(self, record: Record, *words: str) -> str:
         """One command as Pave's own user; the first line of the answer. Raises `OSError` for an error answer."""
         with socket.create_connection((LOOPBACK, record["port"]), _SECONDS) as connection:
+            return self._said(connection.makefile("rwb"), record, words)
+
+    def used(self, record: Record) -> int:
+        """Bytes of memory that it uses. Raises `OSError` where it does not answer."""
+        with socket.create_connection((LOOPBACK, record["port"]), _SECONDS) as connection:
             file = connection.makefile("rwb")
-            answer = ""
-            for command in (("AUTH", "pave", record["password"]), words):
-                file.write(b"*%d\r\n" % len(command))
-                for word in command:
-                    file.write(b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()))
-                file.flush()
-                answer = file.readline().decode().rstrip()
-                if not answer or answer.startswith("-"):
-                    raise ConnectionError(f"Redis answered {command[0]} with {answer[1:] or 'nothing'}")
-            return answer
+            length = int(self._said(file, record, ("INFO", "memory")).removeprefix("$"))
+            text = file.read(length).decode(errors="replace")
+        return next((int(line.partition(":")[2]) for line in text.split() if line.startswith("used_memory:")), 0)
+
+    @staticmethod
+    def _said(file: BufferedRWPair, record: Record, words: Sequence[str]) -> str:
+        answer = ""
+        for command in (("AUTH", "pave", record["password"]), words):
+            file.write(b"*%d\r\n" % len(command))
+            file.writelines(b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in command)
+            file.flush()
+            answer = file.readline().decode().rstrip()
+            if not answer or answer.startswith("-"):
+                raise ConnectionError(f"Redis answered {command[0]} with {answer[1:] or 'nothing'}")
+        return answer
 
 
 def digest(secret: str) -> str:

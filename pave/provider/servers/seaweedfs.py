@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import html
 import http.client
 import json
+import re
 import secrets
 import time
 from base64 import urlsafe_b64encode
@@ -18,7 +20,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from pave.apply.retry import Transient
 from pave.model.diagnostics import error
@@ -108,6 +110,24 @@ class SeaweedServer(Server):
         record = self.ensure()
         return self._s3(record, method, path, key or (ADMIN, record["secret_key"]), body)
 
+    def listed(self, bucket: str, after: str = "") -> tuple[int, int, str]:
+        """Objects and bytes of the next thousand objects behind the key `after`, and the last key; empty: no more.
+
+        Nothing is started or waited for; it raises where the server does not answer.
+        """
+        record = self.record or self.first_record()
+        query = urlencode({"list-type": "2", "max-keys": "1000", "start-after": after}, quote_via=quote)
+        key = (ADMIN, record["secret_key"])
+        headers = _signed("GET", f"{LOOPBACK}:{record['port']}", f"/{bucket}", key, b"", query)
+        status, content = _answer(record["port"], "GET", f"/{bucket}?{query}", headers, b"")
+        if status != http.client.OK:
+            raise ConnectionError(f"SeaweedFS answered {status} to the listing of {bucket}")
+        text = content.decode(errors="replace")
+        sizes = [int(one) for one in re.findall(r"<Size>(\d+)</Size>", text)]
+        keys = re.findall(r"<Key>([^<]*)</Key>", text)
+        more = "<IsTruncated>true</IsTruncated>" in text and bool(keys)
+        return len(sizes), sum(sizes), html.unescape(keys[-1]) if more else ""
+
     def put_identity(self, name: str, key: tuple[str, str], bucket: str) -> None:
         """Let a key do everything with the objects of one bucket, and nothing else."""
         credentials = [{"access_key": key[0], "secret_key": key[1]}]
@@ -135,10 +155,15 @@ class SeaweedServer(Server):
 
 
 def _request(port: int, method: str, path: str, headers: Mapping[str, str], body: bytes) -> int:
+    return _answer(port, method, path, headers, body)[0]
+
+
+def _answer(port: int, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_SECONDS)
     try:
         connection.request(method, path, body or None, dict(headers))
-        return connection.getresponse().status
+        answer = connection.getresponse()
+        return answer.status, answer.read()
     finally:
         connection.close()
 
@@ -154,14 +179,14 @@ def _base64(content: bytes) -> bytes:
     return urlsafe_b64encode(content).rstrip(b"=")
 
 
-def _signed(method: str, host: str, path: str, key: tuple[str, str], body: bytes) -> dict[str, str]:
-    """Headers of a request without a query, signed as AWS Signature Version 4 for S3 says."""
+def _signed(method: str, host: str, path: str, key: tuple[str, str], body: bytes, query: str = "") -> dict[str, str]:
+    """Headers of a request, its query sorted and escaped, signed as AWS Signature Version 4 for S3 says."""
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     digest = hashlib.sha256(body).hexdigest()
     headers = {"host": host, "x-amz-content-sha256": digest, "x-amz-date": now}
     names = ";".join(sorted(headers))
     lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
-    canonical = f"{method}\n{quote(path)}\n\n{lines}\n{names}\n{digest}"
+    canonical = f"{method}\n{quote(path)}\n{query}\n{lines}\n{names}\n{digest}"
     scope = f"{now[:8]}/{REGION}/s3/aws4_request"
     text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     signing = f"AWS4{key[1]}".encode()

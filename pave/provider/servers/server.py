@@ -109,6 +109,11 @@ class Server(ABC):
         """What is known of the server, or None if it was never needed."""
         return self.ground.inventory.get("server", self.name)
 
+    @property
+    def running(self) -> bool:
+        """Whether it runs now; nothing is started to find out."""
+        return self.record is not None and self._runs()
+
     def ensure(self) -> Record:
         """Have the server running and answering; return its record. Raises `Terminal` or `Transient`."""
         ready = self._ready

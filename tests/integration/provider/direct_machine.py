@@ -46,6 +46,9 @@ class DirectMachine:
         child = self._defined[name][1]
         return ProgramState(running=child.poll() is None, pid=child.pid, detail=f"exit status {child.poll()}")
 
+    def states(self) -> dict[str, ProgramState]:
+        return {name: state for name in self._defined if (state := self.state(name)) is not None}
+
     def programs(self) -> Sequence[str]:
         return sorted(self._defined)
 

@@ -56,6 +56,9 @@ TABLE = {
     "cost.export": EVERYBODY,
     "cost.import": "nnnynn",
     "cost.show": EVERYBODY,
+    "dashboard.export": EVERYBODY,
+    "dashboard.list": EVERYBODY,
+    "dashboard.show": EVERYBODY,
     "delivery.list": EVERYBODY,
     "demand.show": EVERYBODY,
     "dora.show": EVERYBODY,
@@ -78,6 +81,9 @@ TABLE = {
     "guardrail.test": EVERYBODY,
     "insights.show": EVERYBODY,
     "log.search": EVERYBODY,
+    "metrics.names": EVERYBODY,
+    "metrics.query": EVERYBODY,
+    "metrics.traces": EVERYBODY,
     "platform.findings": EVERYBODY,
     "platform.health": EVERYBODY,
     "platform.overview": EVERYBODY,
@@ -127,6 +133,7 @@ FIELDS: dict[str, Any] = {
     "env": "dev", "type": "postgres", "resources": [{"name": "db", "type": "postgres"}], "change": "orders/3",
     "run": "run_1", "approval": "apr_1", "text": "hello", "url": "u", "commit": "0123456", "digest": "sha256:0",
     "ref": "orders", "repository": "orders", "feedback": "fb_1", "user": "kim", "export": "x",
+    "metric": "http_requests_total",
     "scopes": ["catalog:read"],
 }  # fmt: skip
 NAMES = {"environment": "try", "guardrail": "keep-backups", "component": "new-one"}

@@ -43,6 +43,7 @@ def test_the_examples_together_are_a_platform_repository(tree_of) -> None:
     (module,) = snapshot.modules.values()
     offered = Tariffs.of(snapshot, date(2026, 11, 24))
     assert offered.cost(module, {"size": "small", "backup_days": 7}).text == "+5.98 USD per month (+5.85 to +7.24)"
+    assert len(snapshot.dashboards["checkout"].charts) == 3
     (rule,) = compile_all(snapshot.guardrails.values())
     assert not rule.problem
     assert not run_examples(rule)

@@ -1,0 +1,1 @@
+"""OpenTelemetry: what applications send over OTLP/HTTP, as protobuf or JSON."""
