@@ -23,6 +23,7 @@ Pairs = Iterator[tuple[float, float | None]]
 BURST = 50_000
 GIGABYTE = 10**9
 _RARE = "gone astray"
+_AROUND = '{"level":"info","msg":""}'
 _APP = """
 import http.server, os, time, urllib.parse
 
@@ -99,7 +100,7 @@ def search(runs: int) -> Pairs:
                 {"field": "status=503"},
                 {"level": "fatal"},
                 {"grep": "order", "until": "2026-01-01T01:00:00Z"},
-                {"stack": "prod/shop-7", "grep": "never said"},
+                {"stack": "dev/shop-0", "grep": _RARE},
             ]
             for _ in range(runs):
                 yield max(_asked(running, one) for one in questions), None
@@ -117,7 +118,7 @@ def _asked(running: Running, question: Mapping[str, str]) -> float:
 
 
 def _fill(place: Path) -> None:
-    """A gigabyte of text of forty stacks, a line every 10 ms."""
+    """A gigabyte of forty stacks, as programs write it with a JSON object a line, every 10 ms."""
     logs, chance = LocalLogs(place, 10**11, 365), random.Random(7)
     origins = [Origin("workload", env, f"shop-{n}", "web.0", f"{n:012x}") for env in ("dev", "prod") for n in range(20)]
     words = [f"{chance.getrandbits(48):x}" for _ in range(20_000)]
@@ -133,7 +134,7 @@ def _fill(place: Path) -> None:
             level = Level.FATAL if number % 1_000_000 == 1 else Level.INFO
             at = began + timedelta(milliseconds=10 * number)
             lines.append(LogLine(at, origins[number % len(origins)], text, level, fields))
-            size += len(text)
+            size += len(text) + sum(len(name) + len(value) + 6 for name, value in fields.items()) + len(_AROUND)
         logs.write(lines, {})
     logs.close()
 

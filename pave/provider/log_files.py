@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pave.model.diagnostics import Refused
 from pave.model.names import Address
 from pave.observe.logs import ROUTER, WORKLOAD, Origin, short
 from pave.ports import LogFile
@@ -84,5 +85,5 @@ class LogFiles:
 def _spec(path: Path) -> WorkloadSpec | None:
     try:
         return WorkloadSpec.read(json.loads(path.read_bytes()))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, Refused):
         return None

@@ -186,26 +186,15 @@ def reads_the_logs(there: Platform) -> None:
     assert {one["stack"] for one in pave_json(data, *version)["lines"]} == {"dev/hello"}
     said = pave_json(data, *shlex.split(pave_json(data, "run", delivered["run"])["logs"])[1:])["lines"]
     assert {one["fields"]["run"] for one in said} == {delivered["run"]}
-    argv = [
-        sys.executable,
-        "-m",
-        "pave",
-        "--data",
-        str(data),
-        "logs",
-        "dev/hello",
-        "--follow",
-        "--grep",
-        "/new",
-        "--json",
-    ]
-    follower = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-    try:
-        there.fetch("dev/hello", "/new")
+    words = ("logs", "dev/hello", "--follow", "--grep", "/new", "--json")
+    argv = [sys.executable, "-m", "pave", "--data", str(data), *words]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as follower:
         assert follower.stdout is not None
-        assert "/new" in json.loads(follower.stdout.readline())["text"]
-    finally:
-        follower.send_signal(signal.SIGINT)
+        try:
+            there.fetch("dev/hello", "/new")
+            assert "/new" in json.loads(follower.stdout.readline())["text"]
+        finally:
+            follower.send_signal(signal.SIGINT)
         assert follower.wait(10) == 130
 
 

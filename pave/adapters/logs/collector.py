@@ -41,6 +41,7 @@ class Collector:
         self._logs, self._files, self._events, self._clock = logs, files, events, clock
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._readers: dict[str, Reader] = {}
+        self._unreadable: set[str] = set()
         self._places: dict[str, Place | None] = {key: Place.parse(mark) for key, mark in logs.marks().items()}
         self._threads = [
             threading.Thread(target=self._rounds, name="pave-logs", daemon=True),
@@ -88,7 +89,7 @@ class Collector:
         places: dict[str, Place] = {}
         more = False
         for file in files:
-            piece = new_in(file.path, self._places.get(file.key), dated=file.access)
+            piece = self._new_in(file)
             if piece is not None:
                 lines += self._lines(file, piece)
                 places[file.key] = piece.place
@@ -102,6 +103,18 @@ class Collector:
         if lines or places or gone:
             self._keep(lines, places, gone)
         return more
+
+    def _new_in(self, file: LogFile) -> Piece | None:
+        """What is new in a file; one that cannot be read holds up no other."""
+        try:
+            piece = new_in(file.path, self._places.get(file.key), dated=file.access)
+        except OSError as problem:
+            if file.key not in self._unreadable:
+                _log.warning("%s cannot be read: %s", file.path, problem)
+            self._unreadable.add(file.key)
+            return None
+        self._unreadable.discard(file.key)
+        return piece
 
     def _last_lines(self, file: LogFile) -> None:
         while (piece := new_in(file.path, self._places.get(file.key), dated=file.access, final=True)) is not None:

@@ -29,7 +29,7 @@ from pave.ports import Found
 
 _OPEN_BYTES = 8 * 2**20
 _OPEN_FOR = timedelta(days=1)
-_RECENT = 10_000
+_RECENT = 4000
 _AT_ONCE = 5000
 _WHOLE = Summary(0, 10**16, "", "\U0010ffff", records.signs(None).decode())
 _log = logging.getLogger(__name__)

@@ -169,6 +169,15 @@ def test_binary_logs_break_no_reader(ground):
     assert ground.texts(text="text") == ["\ufffd\ufffd\ufffdtext"]
 
 
+def test_a_file_that_cannot_be_read_holds_up_no_other(ground):
+    ground.files.insert(0, ground.file("link"))
+    ground.files[0].path.symlink_to("/etc/hostname")
+    ground.write(b"one\n")
+    ground.collect()
+    assert ground.texts() == ["one"]
+    assert list(ground.logs.marks()) == ["program/a"]
+
+
 def test_a_progress_bar_is_a_line_for_each_state(ground):
     ground.write(b"10%\r50%\r100%\r\ndone\r\n")
     ground.collect()
