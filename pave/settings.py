@@ -63,6 +63,17 @@ class Settings:
     gitea_url: str = field(default="", metadata={"about": "Where a Gitea or Forgejo is: git.example.com"})
     gitea_secret: str = _secret("The secret of Gitea's webhooks; empty: none is taken")
     gitea_token: str = _secret("A token that may set commit statuses at Gitea; empty: none are set")
+    notify_addresses: str = _secret(
+        "Addresses of chats and webhooks by name, `name=https://… key=…` a line: what channels name"
+    )
+    notify_hosts: str = field(
+        default="", metadata={"about": "Hosts, by comma, at which channels may name https addresses themselves"}
+    )
+    smtp_url: str = _secret("The mail server, smtp://user:password@host:587 or smtps://…; empty: no mail is sent")
+    mail_from: str = field(default="pave@localhost", metadata={"about": "The sender of what is sent by mail"})
+    alertmanager_url: str = field(
+        default="", metadata={"about": "An Alertmanager that is shown every alert; empty: none"}
+    )
     terraform: str = field(default="", metadata={"about": "A terraform or tofu program; empty: Terraform in process"})
     postgres: str = field(default="", metadata={"about": "Folder with PostgreSQL's programs; empty: the bundled ones"})
     nats_server: str = field(default="", metadata={"about": "The nats-server program; empty: the bundled one"})

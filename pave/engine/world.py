@@ -9,6 +9,8 @@ from pathlib import Path
 from pave.engine.catalog import CatalogProjection
 from pave.engine.snapshots import Snapshots
 from pave.ports import (
+    AlertMirror,
+    Alerts,
     Approvals,
     Attestor,
     Builder,
@@ -18,12 +20,15 @@ from pave.ports import (
     Checker,
     Clock,
     Cloud,
+    Courier,
     Deliveries,
     Engine,
     Events,
     Evidence,
     Forge,
     Judgements,
+    Metrics,
+    Outbox,
     Plans,
     PlatformRepository,
     Post,
@@ -43,7 +48,8 @@ def nothing(_point: str) -> None:
 class World:
     """All ports. `scratch` is a private folder for checkouts, `url` is where people find this server.
 
-    `reached` is told each point that a run passes.
+    `couriers` are by the type of channel, `mirror` is another system that shows the alerts. `reached` is told each point
+    that a run passes.
     """
 
     clock: Clock
@@ -71,10 +77,15 @@ class World:
     queue: Queue
     catalog: Catalog
     projection: CatalogProjection
+    metrics: Metrics
+    alerts: Alerts
+    outbox: Outbox
+    couriers: Mapping[str, Courier]
     scratch: Path
     domain: str = "localhost"
     url: str = ""
     holder: str = "pave"
+    mirror: AlertMirror | None = None
     reached: Callable[[str], None] = nothing
 
     def link(self, run: str) -> str:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cache as cache_calls
 from typing import Any, TypeVar
 
+from pave.model.alert import SLO, Alert, BrokenRule
+from pave.model.alert_file import built_in_alerts, built_in_slos, read_alert, read_slo
 from pave.model.backstage import read_entities, refuse_duplicates
 from pave.model.deployment import Deployment
 from pave.model.deployment_file import read_deployment
@@ -24,6 +26,7 @@ from pave.model.guardrail_file import read_guardrail
 from pave.model.module import Module
 from pave.model.module_file import read_module
 from pave.model.names import Address, Ref
+from pave.model.notifications import Notifications, read_notifications
 from pave.model.schema import nearest
 from pave.model.signing import shared_keys
 from pave.model.snapshot import Snapshot
@@ -34,7 +37,10 @@ from pave.model.tree import Tree
 from pave.model.waiver import Waiver
 from pave.model.waiver_file import read_waiver
 
-FOLDERS = ("catalog", "environments", "modules", "templates", "guardrails", "waivers", "deployments")
+FOLDERS = (
+    *("catalog", "environments", "modules", "templates", "guardrails", "waivers", "deployments"),
+    *("alerts", "slos", "notifications"),
+)
 TEMPLATE_FILE = "template.yaml"
 
 Cache = MutableMapping[tuple[str, str], Any]
@@ -66,6 +72,8 @@ def read_snapshot(tree: Tree, commit: str, cache: Cache | None = None) -> Snapsh
     modules = reader.named(reader.modules(), "module")
     guardrails = reader.named(reader.guardrails(), "guardrail")
     deployments, unreadable = reader.deployments()
+    alerts = reader.named(reader.alerts(), "alert")
+    slos = reader.named(reader.slos(), "SLO")
     known = refuse_duplicates(entities, findings)
     snapshot = Snapshot(
         commit=commit,
@@ -77,6 +85,10 @@ def read_snapshot(tree: Tree, commit: str, cache: Cache | None = None) -> Snapsh
         templates=templates,
         guardrails=guardrails,
         waivers=reader.named(reader.waivers(), "waiver"),
+        alerts={**built_in_alerts(), **alerts},
+        slos={**built_in_slos(), **slos},
+        broken_rules=tuple(reader.broken_rules),
+        notifications={one.who: one for _, one in reader.notifications()},
         guardrails_digest=_digest([reader.id("guardrails"), reader.id("waivers")]),
         inputs=_inputs(reader.id, deployments, written, environments, modules),
         unreadable=unreadable,
@@ -94,6 +106,7 @@ class _Reader:
         self.id = cache_calls(tree.id)
         self.used: dict[tuple[str, str], _Read] = {}
         self.findings = Findings()
+        self.broken_rules: list[BrokenRule] = []
         self.files: dict[str, list[str]] = {name: [] for name in FOLDERS}
         for path in tree.paths():
             folder, separator, _ = path.partition("/")
@@ -181,6 +194,31 @@ class _Reader:
     def waivers(self) -> Iterator[tuple[str, Waiver]]:
         for path in self.yaml("waivers"):
             if (value := self.once(path, lambda at, *_: read_waiver(self.text(at), at))) is not None:
+                yield path, value
+
+    def alerts(self) -> Iterator[tuple[str, Alert]]:
+        for path in self.yaml("alerts"):
+            if (value := self.once(path, lambda at, *_: read_alert(self.text(at), at))) is not None:
+                yield path, value
+            else:
+                self.broken(path)
+
+    def slos(self) -> Iterator[tuple[str, SLO]]:
+        for path in self.yaml("slos"):
+            if (value := self.once(path, lambda at, *_: read_slo(self.text(at), at))) is not None:
+                yield path, value
+            else:
+                self.broken(path)
+
+    def broken(self, path: str) -> None:
+        """Keep a rule that cannot be read: that nothing is watched by it must be told, not only found."""
+        found = next((one for one in self.findings if one.source.file == path), error(f"{path} cannot be read"))
+        self.broken_rules.append(BrokenRule(path.rpartition("/")[2].rsplit(".", 1)[0], found))
+
+    def notifications(self) -> Iterator[tuple[str, Notifications]]:
+        for path in self.yaml("notifications"):
+            value = self.once(path, lambda at, *_: read_notifications(self.text(at), at))
+            if value is not None and self.placed(path, f"notifications/{value.who.kind}/{value.who.name}"):
                 yield path, value
 
     def modules(self) -> Iterator[tuple[str, Module]]:
@@ -317,6 +355,8 @@ def _missing_owners(snapshot: Snapshot) -> Iterator[Diagnostic]:
             for one in snapshot.environments.values()
         ),
         *((f"guardrail {one.name}", one.owner, Source("guardrails")) for one in snapshot.guardrails.values()),
+        *((f"alert {one.name}", one.owner, Source(one.file)) for one in snapshot.alerts.values()),
+        *((f"SLO {one.name}", one.owner, Source(one.file)) for one in snapshot.slos.values()),
         *((str(one.ref), one.owner, one.source) for one in snapshot.entities.values()),
     ]
     people = [ref.short for ref in snapshot.entities if ref.kind in ("group", "user")]

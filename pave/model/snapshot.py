@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pave.model.alert import SLO, Alert, BrokenRule
 from pave.model.deployment import Deployment
 from pave.model.diagnostics import Diagnostic
 from pave.model.entity import Entity
@@ -12,6 +13,7 @@ from pave.model.environment import Environment
 from pave.model.guardrail import Guardrail
 from pave.model.module import Module
 from pave.model.names import Address, Ref
+from pave.model.notifications import Notifications
 from pave.model.template import Template
 from pave.model.waiver import Waiver
 
@@ -24,7 +26,8 @@ class Snapshot:
     `inputs` maps each stack to its change detector: a digest over the Git ids of everything that its
     plan depends on; equal digests cost no engine call. `guardrails_digest` is over the rules and the waivers.
     `unreadable` are the stacks whose file is there but cannot be read: they are neither wanted differently nor
-    gone, and must be left as they are.
+    gone, and must be left as they are. `alerts` and `slos` are those that Pave comes with, and over them the
+    repository's own.
     """
 
     commit: str
@@ -36,6 +39,10 @@ class Snapshot:
     templates: Mapping[str, Template] = field(default_factory=dict)
     guardrails: Mapping[str, Guardrail] = field(default_factory=dict)
     waivers: Mapping[str, Waiver] = field(default_factory=dict)
+    alerts: Mapping[str, Alert] = field(default_factory=dict)
+    slos: Mapping[str, SLO] = field(default_factory=dict)
+    broken_rules: tuple[BrokenRule, ...] = ()
+    notifications: Mapping[Ref, Notifications] = field(default_factory=dict)
     guardrails_digest: str = ""
     inputs: Mapping[Address, str] = field(default_factory=dict)
     unreadable: frozenset[Address] = frozenset()

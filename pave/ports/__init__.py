@@ -6,6 +6,10 @@ errors of `pave.apply.retry` (they decide what happens next) or `Refused` (someo
 
 from __future__ import annotations
 
+from pave.ports.alerting import (
+    Alerts,
+    Silence,
+)
 from pave.ports.approving import (
     Approval,
     Approvals,
@@ -63,6 +67,14 @@ from pave.ports.making import (
 from pave.ports.metrics import (
     Metrics,
 )
+from pave.ports.notifying import (
+    INBOX,
+    AlertMirror,
+    Courier,
+    Delivered,
+    Message,
+    Outbox,
+)
 from pave.ports.pushes import (
     PLATFORM_REPOSITORY,
     Incoming,
@@ -91,7 +103,10 @@ from pave.ports.repositories import (
 )
 
 __all__ = [
+    "INBOX",
     "PLATFORM_REPOSITORY",
+    "AlertMirror",
+    "Alerts",
     "Applied",
     "Approval",
     "ApprovalState",
@@ -111,7 +126,9 @@ __all__ = [
     "Comment",
     "Commit",
     "CommitStatus",
+    "Courier",
     "Credentials",
+    "Delivered",
     "Deliveries",
     "Delivery",
     "Engine",
@@ -127,8 +144,10 @@ __all__ = [
     "Judgement",
     "Judgements",
     "Letter",
+    "Message",
     "Metrics",
     "Note",
+    "Outbox",
     "Plans",
     "PlatformRepository",
     "Post",
@@ -144,6 +163,7 @@ __all__ = [
     "ResourceRecord",
     "Runs",
     "Scaffolder",
+    "Silence",
     "StackRecord",
     "Stacks",
     "StateLock",

@@ -134,13 +134,14 @@ def refusal_of_paths(
     """Why `who` may not change these files of the platform repository, or None.
 
     A deployment and a component's entry are for those who own the component, an environment is for those who own
-    it; modules, templates, guardrails, people and everything else are for the platform's own team.
+    it, and where a team or a person is reached is for them; modules, templates, guardrails, alerts, people and
+    everything else are for the platform's own team.
     """
     if who.is_platform:
         return None
     for path in sorted(paths):
         owner = _owner_of_path(path, owner_of, environments)
-        if owner is None or owner not in who.teams:
+        if owner is None or (owner not in who.teams and owner != who.actor):
             return _unless(False, who, f"change {path}", {owner} if owner else set())  # noqa: FBT003 — see _unless
     return None
 
@@ -167,6 +168,8 @@ def _owner_of_path(path: str, owner_of: Owner, environments: Mapping[str, Enviro
         return owner_of(name)
     if folder == "environments" and name in environments:
         return environments[name].owner
+    if folder == "notifications" and rest == f"{(kind := rest.partition('/')[0])}/{name}.yaml":
+        return Ref(kind, "default", name)
     return None
 
 

@@ -41,7 +41,7 @@ class Subject:
     @cached_property
     def context(self) -> Any:
         """One CEL context for all rules: converting the data is what costs, not the evaluation."""
-        import cel  # noqa: PLC0415 — see _program
+        import cel  # noqa: PLC0415 — see program
 
         return cel.Context(variables=dict(self.data))
 
@@ -119,11 +119,11 @@ def compile_all(rules: Iterable[Guardrail]) -> tuple[Compiled, ...]:
 
 
 def _compile(rule: Guardrail) -> Compiled:
-    return Compiled(rule, *_program(rule.require))
+    return Compiled(rule, *program(rule.require))
 
 
 @lru_cache(maxsize=1024)
-def _program(condition: str) -> tuple[Any, str]:
+def program(condition: str) -> tuple[Any, str]:
     """A condition compiled, or None and why it cannot be."""
     import cel  # noqa: PLC0415 — it loads its own command line, 0.1 s that no other command should wait for
 

@@ -29,7 +29,9 @@ from pave.adapters.git.platform import GitPlatformRepository
 from pave.adapters.git.server import GitServer
 from pave.adapters.git.services import GitRepositories
 from pave.adapters.git.tree import GitTree
+from pave.adapters.notify import Addresses, Alertmanager, Mail, Slack, Webhook
 from pave.adapters.postgres import database
+from pave.adapters.postgres.alerting import PostgresAlerts
 from pave.adapters.postgres.approvals import PostgresApprovals, PostgresJudgements
 from pave.adapters.postgres.catalog import PostgresCatalog
 from pave.adapters.postgres.changes import PostgresChanges
@@ -37,6 +39,7 @@ from pave.adapters.postgres.credentials import PostgresCredentials
 from pave.adapters.postgres.deliveries import PostgresDeliveries
 from pave.adapters.postgres.events import PostgresEvents
 from pave.adapters.postgres.evidence import PostgresEvidence
+from pave.adapters.postgres.outbox import PostgresOutbox
 from pave.adapters.postgres.post import PostgresPost
 from pave.adapters.postgres.queue import PostgresQueue
 from pave.adapters.postgres.runs import PostgresRuns
@@ -47,12 +50,15 @@ from pave.adapters.terraform import engine as terraform
 from pave.adapters.terraform.access import StateAccess
 from pave.adapters.terraform.binary import Binary
 from pave.adapters.terraform.pool import Pool
+from pave.adapters.unmeasured import Unmeasured
 from pave.doors import git, site, state, webhooks
 from pave.doors.waker import Waker
+from pave.engine.alerting import Alerting
 from pave.engine.catalog import CatalogProjection
 from pave.engine.context import Context
 from pave.engine.housekeeping import Housekeeper
 from pave.engine.messenger import Messenger
+from pave.engine.notifying import Notifier
 from pave.engine.operations import Call
 from pave.engine.pushes import Pushes, refusal_to
 from pave.engine.reconciler import Reconciler
@@ -66,7 +72,7 @@ from pave.engine.worker import Worker
 from pave.engine.world import World, nothing
 from pave.model.diagnostics import Refused, error
 from pave.model.names import Ref
-from pave.ports import PLATFORM_REPOSITORY, Cloud, Engine, Forge, Principal
+from pave.ports import PLATFORM_REPOSITORY, AlertMirror, Cloud, Courier, Engine, Forge, Principal
 from pave.provider.local import Local, Options
 from pave.provider.services import Programs
 from pave.settings import Settings
@@ -145,6 +151,11 @@ class Platform:
             queue=self.queue,
             catalog=catalog,
             projection=CatalogProjection(truth, repositories, stacks, catalog),
+            metrics=Unmeasured(),
+            alerts=PostgresAlerts(self.records),
+            outbox=PostgresOutbox(self.records),
+            couriers=_couriers(self.settings),
+            mirror=_mirror(self.settings, self.url),
             scratch=data / "scratch",
             domain=self.settings.domain,
             url=self.settings.public_url.rstrip("/") or self.url,
@@ -155,6 +166,8 @@ class Platform:
         self.reconciler = Reconciler(self.world, self.settings.resync_seconds)
         self.housekeeper = Housekeeper(self.world)
         self.messenger = Messenger(self.world, tells=_tells(self.settings))
+        self.alerting = Alerting(self.world)
+        self.notifier = Notifier(self.world)
 
     def work(self) -> None:
         """Begin to carry out runs, to take pushes and to look for differences."""
@@ -172,6 +185,10 @@ class Platform:
         self._closing.callback(self.housekeeper.close)
         self.messenger.start()
         self._closing.callback(self.messenger.close)
+        self.notifier.start()
+        self._closing.callback(self.notifier.close)
+        self.alerting.start()
+        self._closing.callback(self.alerting.close)
 
     def close(self) -> None:
         """Stop what `open` and `work` began, newest first."""
@@ -276,6 +293,19 @@ def _tells(settings: Settings) -> bool:
     return bool(settings.github_token or settings.gitlab_token or settings.gitea_token)
 
 
+def _couriers(settings: Settings) -> Mapping[str, Courier]:
+    """How messages go out. Raises `Refused` for addresses that are none."""
+    addresses = Addresses.read(settings.notify_addresses, settings.notify_hosts)
+    found: dict[str, Courier] = {"slack": Slack(addresses), "webhook": Webhook(addresses)}
+    return found | ({"mail": Mail(settings.smtp_url, settings.mail_from)} if settings.smtp_url else {})
+
+
+def _mirror(settings: Settings, url: str) -> AlertMirror | None:
+    """The Alertmanager that is shown every alert, where there is one. Raises `Refused`."""
+    link = settings.public_url.rstrip("/") or url
+    return Alertmanager(settings.alertmanager_url, link) if settings.alertmanager_url else None
+
+
 def _hosts(public_url: str) -> tuple[str, ...]:
     """The host that people and forges outside of this machine ask for. Raises `Refused`."""
     if not public_url:
@@ -329,12 +359,16 @@ class _Sessions:
         return self._credentials.check("session", session)
 
 
+_IN_FORCE = ("alerts", "slos")
+"""Folders of the library that hold everywhere, also where a repository began before them, and are not copied."""
+
+
 def library_files() -> Mapping[str, bytes]:
     """What a new platform repository begins with: the library, laid out as the repository is."""
     return {
         str(path.relative_to(_LIBRARY)): path.read_bytes()
         for path in sorted(_LIBRARY.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and path.relative_to(_LIBRARY).parts[0] not in _IN_FORCE
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pave.engine.operations import Operation
 from pave.engine.registry import (
+    alerts,
     approvals,
     catalog,
     changes,
@@ -14,6 +15,8 @@ from pave.engine.registry import (
     dora,
     environments,
     guardrails,
+    notifications,
+    objectives,
     platform,
     resources,
     runs,
@@ -32,5 +35,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *catalog.OPERATIONS,
     *guardrails.OPERATIONS,
     *approvals.OPERATIONS,
+    *alerts.OPERATIONS,
+    *objectives.OPERATIONS,
+    *notifications.OPERATIONS,
     *platform.OPERATIONS,
 )
