@@ -1,8 +1,8 @@
 """Alerts, round by round: each rule looked at, each alert moved on, and what that means for people said as events.
 
 One server does it at a time, the one that holds the lease; what it knows lies in the store, so another one goes on
-where it stopped. An event is emitted before the state is kept that says so: a server that dies between the two says it twice
-to the record, and once to people, because a message is unique by its firing.
+where it stopped. An event is emitted before the state is kept that says so: a server that dies between the two says it
+twice to the record, and once to people, because a message is unique by its firing.
 """
 
 from __future__ import annotations

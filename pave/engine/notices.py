@@ -137,7 +137,7 @@ def _stack_failed(_: World, snapshot: Snapshot, event: Event) -> Said:
     )
 
 
-def _firing(world: World, _: Snapshot, event: Event) -> Said:
+def _firing(_: World, __: Snapshot, event: Event) -> Said:
     if event.data.get("silenced"):
         return
     alerts: list[Mapping[str, Any]] = list(event.data.get("alerts") or ())
@@ -206,13 +206,12 @@ def _alert(event: Event, to: tuple[Ref, ...], title: str, suffix: str = "", chan
     alerts: list[Mapping[str, Any]] = list(event.data.get("alerts") or ())
     lines = [f"- [{one['severity']}] {one['message'] or one['title']}" for one in alerts]
     facts, links = dict[str, str](), dict[str, str]()
-    changes = [change for change in alerts[0].get("changes") or ()]
+    changes = list(alerts[0].get("changes") or ())
     if changes:
         facts["Changed before"] = "\n".join(_change(one, alerts[0].get("fired_at", "")) for one in changes)
-    if any(one.get("rollback") for one in alerts):
-        facts["Going back by itself"] = ", ".join(
-            f"pave run {one['rollback']}" for one in alerts if one.get("rollback")
-        )
+    back = [f"pave run {one['rollback']}" for one in alerts if one.get("rollback")]
+    if back:
+        facts["Going back by itself"] = ", ".join(back)
     for one in alerts:
         if runbook := str(one.get("runbook", "")):
             (links if runbook.startswith("https://") else facts)[f"Runbook of {one['rule']}"] = runbook

@@ -48,8 +48,8 @@ def nothing(_point: str) -> None:
 class World:
     """All ports. `scratch` is a private folder for checkouts, `url` is where people find this server.
 
-    `couriers` are by the type of channel, `mirror` is another system that shows the alerts. `reached` is told each point
-    that a run passes.
+    `couriers` are by the type of channel, `mirror` is another system that shows the alerts. `reached` is told each
+    point that a run passes.
     """
 
     clock: Clock

@@ -37,8 +37,8 @@ class Target:
 class Applies:
     """Which stacks a rule is about: each list that is not empty has to name the stack.
 
-    `environments` are names or kinds, `components` names with `*` for any part, `types` those of components (`service`),
-    `resources` types of which the stack has one (`route`, `postgres`).
+    `environments` are names or kinds, `components` names with `*` for any part, `types` those of components
+    (`service`), `resources` types of which the stack has one (`route`, `postgres`).
     """
 
     environments: tuple[str, ...] = ()

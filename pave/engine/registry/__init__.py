@@ -6,6 +6,7 @@ from typing import Any
 
 from pave.engine.operations import Operation
 from pave.engine.registry import (
+    alert_rules,
     alerts,
     approvals,
     catalog,
@@ -36,6 +37,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *guardrails.OPERATIONS,
     *approvals.OPERATIONS,
     *alerts.OPERATIONS,
+    *alert_rules.OPERATIONS,
     *objectives.OPERATIONS,
     *notifications.OPERATIONS,
     *platform.OPERATIONS,

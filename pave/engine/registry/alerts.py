@@ -7,23 +7,16 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pave.engine.alerting import said
-from pave.engine.context import Context, address_of
+from pave.engine.context import Context
 from pave.engine.operations import Operation
-from pave.engine.registry.notifications import WayView, ways_view
-from pave.engine.watching import Watch
-from pave.model.alert import SLO, Alert, Applies
-from pave.model.diagnostics import Conflict, Diagnostic, Forbidden, Refused, Unknown, error
+from pave.engine.registry.alert_rules import RuleFilter, check_owner, rules_of
+from pave.model.diagnostics import Refused, Unknown, error
 from pave.model.duration import duration
-from pave.model.names import Address, Ref
-from pave.model.schema import nearest
-from pave.observe import burn
-from pave.observe.alert_rules import Observed, Rule, Seen, compile_alert
-from pave.observe.alert_state import Instance, State, first
-from pave.observe.routing import Notice
-from pave.plan.wanted import deployment_of, owner_of
+from pave.model.names import Ref
+from pave.observe.alert_state import Instance, State
+from pave.plan.wanted import owner_of
 from pave.ports import Silence
-from pave.request.access import PLATFORM, standing
+from pave.request.access import PLATFORM
 
 _LONGEST_SILENCE = timedelta(days=30)
 
@@ -113,35 +106,6 @@ class Acknowledgement(OneAlert):
     reason: str = Field("", max_length=500, description="What is being done.")
 
 
-class RuleView(BaseModel):
-    """A rule that watches."""
-
-    name: str
-    state: str = Field(description="in-force, off or broken.")
-    severity: str
-    title: str
-    applies: str = Field("", description="Which stacks it looks at.")
-    when: str = ""
-    hold: str = Field("", description="How long it has to hold.")
-    runbook: str = ""
-    origin: str = Field(description="Its file in the platform repository, or built in.")
-    problem: str = ""
-
-
-class RuleList(BaseModel):
-    """All rules."""
-
-    rules: list[RuleView]
-
-
-class RuleFilter(BaseModel):
-    """Which rules."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    on: str = Field("", description="Only those that look at this stack, such as prod/orders.")
-
-
 class NewSilence(BaseModel):
     """Keeps alerts quiet for a while: they are evaluated and shown, and nobody is told."""
 
@@ -159,26 +123,6 @@ class OneSilence(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     silence: str = Field(description="Its id.")
-
-
-class TestFire(BaseModel):
-    """Fires a rule as a test: people are told, nothing else happens."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(description="The rule.")
-    on: str = Field(description="The stack, such as dev/orders.")
-
-
-class Tested(BaseModel):
-    """What came of a test."""
-
-    rule: str
-    subject: str
-    seen: str = Field(description="What the rule sees right now: holds, well or unknown.")
-    values: dict[str, float] = Field(default_factory=dict)
-    message: str = ""
-    ways: list[WayView] = Field(default_factory=list, description="Where the message goes.")
 
 
 def _view(context: Context, one: Instance, silences: list[Silence]) -> AlertView:
@@ -222,7 +166,7 @@ def _list(context: Context, given: AlertFilter) -> AlertList:
             found.append(_view(context, one, silences))
     order = {"critical": 0, "warning": 1, "info": 2}
     found.sort(key=lambda one: (one.state == "resolved", order.get(one.severity, 3), one.subject, one.rule))
-    rules = _rules(context, RuleFilter()).rules
+    rules = rules_of(context, RuleFilter()).rules
     return AlertList(
         alerts=found[: given.limit],
         broken=[BrokenView(name=one.name, problem=one.problem) for one in rules if one.state == "broken"],
@@ -247,7 +191,7 @@ def _one(context: Context, id_: str) -> Instance:
 def _show(context: Context, given: OneAlert) -> AlertDetail:
     world, one = context.world, _one(context, given.alert)
     silences = list(world.alerts.silences(world.clock.now()))
-    rule = next((each for each in _rules(context, RuleFilter()).rules if each.name == one.rule), None)
+    rule = next((each for each in rules_of(context, RuleFilter()).rules if each.name == one.rule), None)
     told = world.outbox.find(subject=one.subject, limit=20)
     changes = one.context.get("changes")
     return AlertDetail(
@@ -272,80 +216,9 @@ def _show(context: Context, given: OneAlert) -> AlertDetail:
     )
 
 
-def _rules(context: Context, given: RuleFilter) -> RuleList:
-    snapshot = context.world.snapshots.current()
-    target = None
-    if given.on:
-        stack = address_of(given.on)
-        deployment_of(snapshot, stack)
-        target = Watch(context.world).components.targets(snapshot, context.world.clock.now()).get(stack)
-    found = [
-        _rule_view(one.rule, alert, alert.when, one.problem)
-        for alert in snapshot.alerts.values()
-        if target is None or alert.applies.to(target)
-        for one in (compile_alert(alert),)
-    ]
-    for slo in snapshot.slos.values():
-        if target is None or slo.applies.to(target):
-            when = f"the budget of {burn.percent(slo.objective)} burns too fast"
-            found += [_rule_view(rule, slo, when, "") for rule in burn.rules(slo)]
-    found += [
-        RuleView(
-            name=one.name,
-            state="broken",
-            severity="warning",
-            title="It cannot be read",
-            origin=one.problem.source.file,
-            problem=str(one.problem),
-        )
-        for one in snapshot.broken_rules
-    ]
-    known = {one.name for one in found if one.state == "broken"}
-    for one in context.world.alerts.all():  # what only shows while it is evaluated
-        name = one.subject.partition("/")[2]
-        if one.stack is None and one.on and name not in known:
-            found = [each for each in found if each.name != name]
-            found.append(
-                RuleView(
-                    name=name, state="broken", severity=one.severity, title=one.title, origin="", problem=one.message
-                )
-            )
-    return RuleList(rules=sorted(found, key=lambda one: one.name))
-
-
-def _rule_view(rule: Rule, of: Alert | SLO, when: str, problem: str) -> RuleView:
-    return RuleView(
-        name=rule.name,
-        state="off" if of.off else "broken" if problem else "in-force",
-        severity=rule.severity,
-        title=rule.title,
-        applies=_applies(of.applies),
-        when=" ".join(when.split()),
-        hold=_time(rule.hold),
-        runbook=rule.runbook,
-        origin=of.file or "built in",
-        problem=problem,
-    )
-
-
-def _applies(applies: Applies) -> str:
-    parts = {
-        "environments": applies.environments,
-        "components": applies.components,
-        "types": applies.types,
-        "with": applies.resources,
-    }
-    return "; ".join(f"{key} {', '.join(value)}" for key, value in parts.items() if value) or "every stack"
-
-
-def _time(hold: timedelta) -> str:
-    seconds = int(hold.total_seconds())
-    return f"{seconds // 60} min" if seconds and seconds % 60 == 0 else f"{seconds} s" if seconds else ""
-
-
 def _acknowledge(context: Context, given: Acknowledgement) -> AlertView:
     world, one = context.world, _one(context, given.alert)
-    _check(context, _owner_of(context, one), f"acknowledge {one.rule} of {one.subject}")
+    check_owner(context, _owner_of(context, one), f"acknowledge {one.rule} of {one.subject}")
     done = world.alerts.acknowledge(one.fingerprint, context.call.actor, given.reason, world.clock.now())
     world.events.emit(
         "alert.acknowledged", one.subject, actor=str(context.call.actor), rule=one.rule, reason=given.reason
@@ -364,7 +237,7 @@ def _silence(context: Context, given: NewSilence) -> SilenceView:
     owner = PLATFORM
     if "*" not in component and "?" not in component and "[" not in component:
         owner = owner_of(world.snapshots.current(), component) or PLATFORM
-    _check(context, owner, f"silence {given.rule} on {given.on}")
+    check_owner(context, owner, f"silence {given.rule} on {given.on}")
     made = world.alerts.silence(Silence("", given.rule, given.on, context.call.actor, given.reason, now, now + time))
     world.events.emit(
         "alert.silenced", given.on, actor=str(context.call.actor), silence=made.id, rule=given.rule, reason=given.reason
@@ -379,61 +252,10 @@ def _unsilence(context: Context, given: OneSilence) -> SilenceView:
         raise Unknown(error(f"There is no silence {given.silence[:40]!r} in force", remedy="See: pave alert list."))
     component = one.subject.partition("/")[2]
     if one.by != context.call.actor:
-        _check(context, owner_of(world.snapshots.current(), component) or PLATFORM, "end that silence")
+        check_owner(context, owner_of(world.snapshots.current(), component) or PLATFORM, "end that silence")
     done = world.alerts.unsilence(one.id, context.call.actor, now)
     world.events.emit("alert.unsilenced", one.subject, actor=str(context.call.actor), silence=one.id)
     return _silence_view(done)
-
-
-def _test(context: Context, given: TestFire) -> Tested:
-    world, snapshot, now = context.world, context.world.snapshots.current(), context.world.clock.now()
-    stack = address_of(given.on)
-    deployment_of(snapshot, stack)
-    owner = owner_of(snapshot, stack.component) or PLATFORM
-    _check(context, owner, f"test the alerts of {stack}")
-    look = Watch(world).look(snapshot, now)
-    rule = look.rules.get(given.name)
-    if rule is None:
-        if given.name in look.broken:
-            raise Conflict(error(f"{given.name} is broken: {look.broken[given.name]}", remedy="Mend its file."))
-        remedy = nearest(given.name, list(look.rules))
-        raise Unknown(error(f"There is no alert rule {given.name!r} in force", remedy=remedy))
-    mine = [one for one in look.observed if one.rule == given.name and one.stack == stack]
-    seen = next((one for one in mine if one.seen is Seen.HOLDS), mine[0] if mine else _nothing(rule, stack))
-    message = f"A test of {rule.name}, asked for by {context.call.actor.short}. {seen.message}".strip()
-    alert = {**said(first(seen, rule)), "message": message, "runbook": rule.runbook, "fired_at": now.isoformat()}
-    world.events.emit(
-        "alert.test",
-        str(stack),
-        actor=str(context.call.actor),
-        alerts=[alert],
-        owner=str(owner),
-        severity=rule.severity,
-        urgent=True,
-    )
-    notice = Notice("", (owner,), "alert", str(stack), rule.title, message, rule.severity, urgent=True)
-    return Tested(
-        rule=rule.name,
-        subject=str(stack),
-        seen=seen.seen.value,
-        values=dict(seen.values),
-        message=seen.message,
-        ways=ways_view(context, notice),
-    )
-
-
-def _nothing(rule: Rule, stack: Address) -> Observed:
-    return Observed(rule.name, stack, rule.severity, Seen.UNKNOWN)
-
-
-def _check(context: Context, owner: Ref, what: str) -> None:
-    """Raise `Forbidden` for who is not of the team that owns what it is about."""
-    who = standing(context.call.actor, context.world.snapshots.current().entities)
-    if not who.is_platform and owner not in who.teams and owner != who.actor:
-        problem: Diagnostic = error(
-            f"{who.actor.short} may not {what}", detail=f"That is for {owner.short}.", remedy=f"Ask {owner.short}."
-        )
-        raise Forbidden(problem)
 
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
@@ -447,18 +269,6 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         handler=_list,
         scopes=("stack:read",),
         read_only=True,
-    ),
-    Operation(
-        name="alert.rules",
-        summary="The rules that watch, and which are broken",
-        rest="GET /alerts/rules",
-        cli="alert rules",
-        input=RuleFilter,
-        output=RuleList,
-        handler=_rules,
-        scopes=("stack:read",),
-        read_only=True,
-        examples=("pave alert rules --on dev/orders",),
     ),
     Operation(
         name="alert.show",
@@ -502,17 +312,5 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         output=SilenceView,
         handler=_unsilence,
         scopes=("component:write",),
-    ),
-    Operation(
-        name="alert.test",
-        summary="Fire a rule as a test, to see who is told and how",
-        rest="POST /alerts/rules/{name}/test",
-        cli="alert test {name}",
-        input=TestFire,
-        output=Tested,
-        handler=_test,
-        scopes=("component:write",),
-        idempotent=False,
-        examples=("pave alert test down --on dev/orders",),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -121,10 +122,8 @@ class _Standing:
 
     def view(self, slo: SLO, target: Target) -> SloView:
         """One objective of one stack."""
-        try:
+        with contextlib.suppress(Refused):  # an annotation that is wrong is a broken rule; the objective itself holds
             slo = burn.of(slo, target)
-        except Refused:
-            slo = slo  # noqa: PLW0127 — what the annotation says wrongly is a broken rule; the objective itself holds
         whole = self._requests(slo, target.address, slo.window, _STEPS)
         hour = self._requests(slo, target.address, burn.WINDOWS[1].long, burn.steps_of(burn.WINDOWS[1]))
         wanted = burn.percent(slo.objective)
@@ -152,10 +151,8 @@ class _Standing:
 
     def windows(self, slo: SLO, target: Target) -> list[BurnView]:
         """Its windows."""
-        try:
+        with contextlib.suppress(Refused):  # an annotation that is wrong is a broken rule; the objective itself holds
             slo = burn.of(slo, target)
-        except Refused:
-            slo = slo  # noqa: PLW0127 — as above
         found = []
         for window in burn.WINDOWS:
             long = self._requests(slo, target.address, window.long, burn.steps_of(window))
