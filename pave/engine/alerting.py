@@ -110,9 +110,7 @@ class Alerting:
         roll_back(this)
         tell(this)
         escalate(this)
-        for key, one in this.after.items():
-            if one != before.get(key):
-                world.alerts.save(one)
+        world.alerts.save(one for key, one in sorted(this.after.items()) if one != before.get(key))
         return True
 
     def _rounds(self) -> None:

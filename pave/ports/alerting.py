@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -42,8 +42,8 @@ class Alerts(Protocol):
     def get(self, fingerprint: str) -> Instance | None:
         """One of them."""
 
-    def save(self, instance: Instance) -> None:
-        """Keep an alert as it is after a look. Who acknowledged it is not touched."""
+    def save(self, instances: Iterable[Instance]) -> None:
+        """Keep alerts as they are after a look, all or none. Who acknowledged one is not touched."""
 
     def acknowledge(self, fingerprint: str, by: Ref, reason: str, at: datetime) -> Instance:
         """Somebody takes care of this firing. Raises `Unknown`, or `Conflict` where it does not fire."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,30 +52,15 @@ class PostgresAlerts:
             row = connection.execute(one).one_or_none()
         return _instance(row) if row is not None else None
 
-    def save(self, instance: Instance) -> None:
-        """Keep an alert as it is after a look."""
-        values: dict[str, Any] = {
-            "fingerprint": instance.fingerprint,
-            "rule": instance.rule,
-            "subject": instance.subject,
-            "severity": instance.severity,
-            "title": instance.title,
-            "labels": dict(instance.labels),
-            "state": instance.state.value,
-            "held": instance.held,
-            "seen": instance.seen.value,
-            "episode": instance.episode,
-            "flaps": instance.flaps,
-            "message": instance.message,
-            "values": dict(instance.values),
-            "told": instance.told,
-            "escalated": instance.escalated,
-            "context": dict(instance.context),
-            **{name: getattr(instance, name) for name in _TIMES},
-        }
-        statement = upsert(alert_states).values(values)
+    def save(self, instances: Iterable[Instance]) -> None:
+        """Keep alerts as they are after a look."""
+        rows = [_row(one) for one in instances]
+        if not rows:
+            return
+        statement = upsert(alert_states)
+        newest = {name: statement.excluded[name] for name in rows[0]}
         with self._engine.begin() as connection:
-            connection.execute(statement.on_conflict_do_update(index_elements=["fingerprint"], set_=values))
+            connection.execute(statement.on_conflict_do_update(index_elements=["fingerprint"], set_=newest), rows)
 
     def acknowledge(self, fingerprint: str, by: Ref, reason: str, at: datetime) -> Instance:
         """Somebody takes care of this firing."""
@@ -131,6 +116,28 @@ class PostgresAlerts:
         with self._engine.begin() as connection:
             gone = connection.execute(over).rowcount
             return gone + connection.execute(delete(silences).where(silences.c.until < before)).rowcount
+
+
+def _row(instance: Instance) -> dict[str, Any]:
+    return {
+        "fingerprint": instance.fingerprint,
+        "rule": instance.rule,
+        "subject": instance.subject,
+        "severity": instance.severity,
+        "title": instance.title,
+        "labels": dict(instance.labels),
+        "state": instance.state.value,
+        "held": instance.held,
+        "seen": instance.seen.value,
+        "episode": instance.episode,
+        "flaps": instance.flaps,
+        "message": instance.message,
+        "values": dict(instance.values),
+        "told": instance.told,
+        "escalated": instance.escalated,
+        "context": dict(instance.context),
+        **{name: getattr(instance, name) for name in _TIMES},
+    }
 
 
 def _instance(row: Row[Any]) -> Instance:
