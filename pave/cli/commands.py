@@ -44,6 +44,9 @@ PANELS = {
     "run": "Runs",
     "entity": "Catalog",
     "guardrail": "Guardrails",
+    "alert": "Alerts",
+    "slo": "Alerts",
+    "notification": "Alerts",
 }
 SHORT = {"env": "-e", "environment": "-e", "type": "-t"}
 

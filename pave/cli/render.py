@@ -30,6 +30,16 @@ _JUDGING = {
     "Drafted": "drafted",
     "ApprovalView": "approval",
 }
+_WATCHING = {
+    "AlertList": "alerts",
+    "AlertDetail": "alert",
+    "AlertRuleList": "rules",
+    "AlertTested": "tested",
+    "SloList": "objectives",
+    "SloDetail": "objective",
+    "MessageList": "messages",
+    "SentTest": "sent",
+}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -71,6 +81,10 @@ def show(data: Any, model: str, *, steps: bool = True) -> None:
         from pave.cli import judging  # noqa: PLC0415 — as above
 
         out.print(getattr(judging, _JUDGING[model])(data))
+    elif model in _WATCHING:
+        from pave.cli import watching  # noqa: PLC0415 — as above
+
+        out.print(getattr(watching, _WATCHING[model])(data))
     elif isinstance(data, Mapping) and isinstance(data.get("lines"), list):
         for line in data["lines"]:
             out.print(Text(str(line)))

@@ -1,4 +1,4 @@
-"""As much of a world as alerts and notifications have to do with: real stores, a clock that is set, metrics in memory."""
+"""As much of a world as alerts and notifications have to do with: real stores, a clock that is set."""
 
 from __future__ import annotations
 
@@ -104,14 +104,16 @@ def alerting_world(records: Engine, couriers: Mapping[str, Any] | None = None) -
     )
     world.snapshots = SimpleNamespace(current=lambda: world.snapshot, workload=lambda _deployment: None)
     world.catalog = SimpleNamespace(get=lambda _ref: None)
-    world.deliveries = SimpleNamespace(find=lambda stack, limit: [one for one in world.found if one.stack == stack][:limit])
+    world.deliveries = SimpleNamespace(
+        find=lambda stack, limit: [one for one in world.found if one.stack == stack][:limit]
+    )
     world.approvals = SimpleNamespace(get=lambda _id: None)
     world.runs = SimpleNamespace(get=world.run_records.get)
     return world
 
 
 class Watcher:
-    """Goes on with the clock: requests and processes as they are told to be, and a round of alerting each five seconds."""
+    """Goes on with the clock: requests and processes as told, and a round each five seconds."""
 
     def __init__(self, world: Any, stack: Address = ORDERS) -> None:
         self.world, self.labels = world, {"environment": stack.environment, "component": stack.component}

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from pave.model.diagnostics import Refused, error
 from pave.observe.series import Aggregation, Kind, Line, Question, Sample
@@ -89,7 +90,7 @@ def _step(question: Question, points: list[tuple[datetime, float]], end: datetim
             return sum(inside) / len(inside)
     before = [value for at, value in points if at <= start][-1:]
     path = [*before, *inside]
-    grown = sum(b - a if b >= a else b for a, b in zip(path, path[1:], strict=False))
+    grown = sum(b - a if b >= a else b for a, b in pairwise(path))
     return grown / question.step.total_seconds() if question.aggregation is Aggregation.RATE else grown
 
 

@@ -24,7 +24,7 @@ from pave.plan.wanted import deployment_of, owner_of
 from pave.request.access import PLATFORM, standing
 
 
-class RuleView(BaseModel):
+class AlertRuleView(BaseModel):
     """A rule that watches."""
 
     name: str
@@ -39,13 +39,13 @@ class RuleView(BaseModel):
     problem: str = ""
 
 
-class RuleList(BaseModel):
+class AlertRuleList(BaseModel):
     """All rules."""
 
-    rules: list[RuleView]
+    rules: list[AlertRuleView]
 
 
-class RuleFilter(BaseModel):
+class AlertRuleFilter(BaseModel):
     """Which rules."""
 
     model_config = ConfigDict(extra="forbid")
@@ -62,7 +62,7 @@ class TestFire(BaseModel):
     on: str = Field(description="The stack, such as dev/orders.")
 
 
-class Tested(BaseModel):
+class AlertTested(BaseModel):
     """What came of a test."""
 
     rule: str
@@ -73,7 +73,7 @@ class Tested(BaseModel):
     ways: list[WayView] = Field(default_factory=list, description="Where the message goes.")
 
 
-def rules_of(context: Context, given: RuleFilter) -> RuleList:
+def rules_of(context: Context, given: AlertRuleFilter) -> AlertRuleList:
     """All rules, or those that look at one stack; what only shows while it is evaluated is said too."""
     snapshot = context.world.snapshots.current()
     target = None
@@ -92,7 +92,7 @@ def rules_of(context: Context, given: RuleFilter) -> RuleList:
             when = f"the budget of {burn.percent(slo.objective)} burns too fast"
             found += [_rule_view(rule, slo, when, "") for rule in burn.rules(slo)]
     found += [
-        RuleView(
+        AlertRuleView(
             name=one.name,
             state="broken",
             severity="warning",
@@ -108,15 +108,15 @@ def rules_of(context: Context, given: RuleFilter) -> RuleList:
         if one.stack is None and one.on and name not in known:
             found = [each for each in found if each.name != name]
             found.append(
-                RuleView(
+                AlertRuleView(
                     name=name, state="broken", severity=one.severity, title=one.title, origin="", problem=one.message
                 )
             )
-    return RuleList(rules=sorted(found, key=lambda one: one.name))
+    return AlertRuleList(rules=sorted(found, key=lambda one: one.name))
 
 
-def _rule_view(rule: Rule, of: Alert | SLO, when: str, problem: str) -> RuleView:
-    return RuleView(
+def _rule_view(rule: Rule, of: Alert | SLO, when: str, problem: str) -> AlertRuleView:
+    return AlertRuleView(
         name=rule.name,
         state="off" if of.off else "broken" if problem else "in-force",
         severity=rule.severity,
@@ -145,7 +145,7 @@ def _time(hold: timedelta) -> str:
     return f"{seconds // 60} min" if seconds and seconds % 60 == 0 else f"{seconds} s" if seconds else ""
 
 
-def _test(context: Context, given: TestFire) -> Tested:
+def _test(context: Context, given: TestFire) -> AlertTested:
     world, snapshot, now = context.world, context.world.snapshots.current(), context.world.clock.now()
     stack = address_of(given.on)
     deployment_of(snapshot, stack)
@@ -172,7 +172,7 @@ def _test(context: Context, given: TestFire) -> Tested:
         urgent=True,
     )
     notice = Notice("", (owner,), "alert", str(stack), rule.title, message, rule.severity, urgent=True)
-    return Tested(
+    return AlertTested(
         rule=rule.name,
         subject=str(stack),
         seen=seen.seen.value,
@@ -202,8 +202,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         summary="The rules that watch, and which are broken",
         rest="GET /alerts/rules",
         cli="alert rules",
-        input=RuleFilter,
-        output=RuleList,
+        input=AlertRuleFilter,
+        output=AlertRuleList,
         handler=rules_of,
         scopes=("stack:read",),
         read_only=True,
@@ -215,7 +215,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         rest="POST /alerts/rules/{name}/test",
         cli="alert test {name}",
         input=TestFire,
-        output=Tested,
+        output=AlertTested,
         handler=_test,
         scopes=("component:write",),
         idempotent=False,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context
 from pave.engine.operations import Operation
-from pave.engine.registry.alert_rules import RuleFilter, check_owner, rules_of
+from pave.engine.registry.alert_rules import AlertRuleFilter, check_owner, rules_of
 from pave.model.diagnostics import Refused, Unknown, error
 from pave.model.duration import duration
 from pave.model.names import Ref
@@ -166,7 +166,7 @@ def _list(context: Context, given: AlertFilter) -> AlertList:
             found.append(_view(context, one, silences))
     order = {"critical": 0, "warning": 1, "info": 2}
     found.sort(key=lambda one: (one.state == "resolved", order.get(one.severity, 3), one.subject, one.rule))
-    rules = rules_of(context, RuleFilter()).rules
+    rules = rules_of(context, AlertRuleFilter()).rules
     return AlertList(
         alerts=found[: given.limit],
         broken=[BrokenView(name=one.name, problem=one.problem) for one in rules if one.state == "broken"],
@@ -191,7 +191,7 @@ def _one(context: Context, id_: str) -> Instance:
 def _show(context: Context, given: OneAlert) -> AlertDetail:
     world, one = context.world, _one(context, given.alert)
     silences = list(world.alerts.silences(world.clock.now()))
-    rule = next((each for each in rules_of(context, RuleFilter()).rules if each.name == one.rule), None)
+    rule = next((each for each in rules_of(context, AlertRuleFilter()).rules if each.name == one.rule), None)
     told = world.outbox.find(subject=one.subject, limit=20)
     changes = one.context.get("changes")
     return AlertDetail(

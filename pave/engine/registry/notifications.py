@@ -72,7 +72,7 @@ class ChannelTest(BaseModel):
     channel: str = Field("", description="Only this channel.")
 
 
-class Sent(BaseModel):
+class SentTest(BaseModel):
     """Where a test message goes."""
 
     ways: list[WayView]
@@ -145,7 +145,7 @@ def _view(one: Message) -> MessageView:
     )
 
 
-def _test(context: Context, given: ChannelTest) -> Sent:
+def _test(context: Context, given: ChannelTest) -> SentTest:
     to = _mine(context, given.to) if given.to else context.call.actor
     channels = (given.channel,) if given.channel else ()
     notice = Notice("", (to,), "alert", str(to), "A test from Pave", "", "critical", urgent=True, channels=channels)
@@ -157,7 +157,7 @@ def _test(context: Context, given: ChannelTest) -> Sent:
         "notification.test", f"notifications/{to.kind}/{to.name}", actor=str(context.call.actor), to=str(to),
         channels=list(channels),
     )  # fmt: skip
-    return Sent(ways=found)
+    return SentTest(ways=found)
 
 
 def _channels(context: Context, to: Ref) -> tuple[Any, ...]:
@@ -184,7 +184,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         rest="POST /notifications/test",
         cli="notification test",
         input=ChannelTest,
-        output=Sent,
+        output=SentTest,
         handler=_test,
         scopes=("component:write",),
         idempotent=False,

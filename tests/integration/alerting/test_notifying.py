@@ -348,7 +348,8 @@ def test_who_is_told_may_read_it_in_the_list(records: Engine) -> None:
     world = alerting_world(records)
     notifying.look(world)
     approval = SimpleNamespace(
-        id="apr_1", approvers=(PAYMENTS,), requester=SAM, subject="prod/orders", run="run_1", findings=({"message": "F"},),
+        id="apr_1", approvers=(PAYMENTS,), requester=SAM, subject="prod/orders", run="run_1",
+        findings=({"message": "F"},),
         expires_at=NOW, decided_by=None, reason="",
     )  # fmt: skip
     world.approvals = SimpleNamespace(get={"apr_1": approval}.get)
@@ -435,5 +436,3 @@ def test_an_alertmanager_that_is_away_is_no_harm(records: Engine) -> None:
         watch.go(20, share=1.0)
         with pytest.raises(Transient):
             notifying.show(world)
-
-

@@ -24,7 +24,7 @@ MAIN = "".join(f'variable "{name}" {{ default = 1 }}\n' for name in ("size", "ba
 
 
 def test_every_example_says_which_file_it_is() -> None:
-    assert len(EXAMPLES) == PAGE.count("```yaml") == 9
+    assert len(EXAMPLES) == PAGE.count("```yaml") == 12
 
 
 def test_the_examples_together_are_a_platform_repository(tree_of) -> None:

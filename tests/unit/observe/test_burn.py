@@ -23,7 +23,7 @@ TEN = timedelta(seconds=10)
 
 
 def traffic(*phases: tuple[timedelta, float, float], slow: bool = False) -> MemoryMetrics:
-    """Requests every ten seconds up to now: each phase lasts a while, with requests a reading and a share of bad ones."""
+    """Requests every ten seconds up to now: each phase has a length, requests a reading, a share of bad ones."""
     metrics, good, bad = MemoryMetrics(), 0.0, 0.0
     at = NOW - sum((one for one, _, _ in phases), timedelta(0))
     for lasts, each, share in phases:
@@ -34,7 +34,10 @@ def traffic(*phases: tuple[timedelta, float, float], slow: bool = False) -> Memo
                 pairs = (("0.25", good), ("0.5", good), ("+Inf", good + bad))
                 samples = [("http_request_duration_seconds_bucket", {"le": le}, value) for le, value in pairs]
             else:
-                samples = [("http_requests_total", {"code": "2xx"}, good), ("http_requests_total", {"code": "5xx"}, bad)]
+                samples = [
+                    ("http_requests_total", {"code": "2xx"}, good),
+                    ("http_requests_total", {"code": "5xx"}, bad),
+                ]
             metrics.write(at, "x", [Sample(name, HERE | more, value, Kind.COUNTER) for name, more, value in samples])
     return metrics
 
@@ -94,7 +97,9 @@ def test_without_requests_nothing_is_known() -> None:
 
 
 def test_a_lenient_objective_still_sees_an_outage() -> None:
-    lenient = Target(TARGET.address, "production", types=TARGET.types, annotations={burn.ANNOTATION: "availability=80 %"})
+    lenient = Target(
+        TARGET.address, "production", types=TARGET.types, annotations={burn.ANNOTATION: "availability=80 %"}
+    )
     metrics = traffic((timedelta(minutes=3), 50, 0.0), (TEN * 6, 50, 1.0))
     assert look(AVAILABILITY, metrics, lenient)["availability-burn"] is Seen.HOLDS
 
