@@ -162,6 +162,10 @@ class Platform:
             holder=self.holder,
             reached=failpoint(os.environ.get("PAVE_FAILPOINT", "")),
         )
+        self._make_workers()
+
+    def _make_workers(self) -> None:
+        """What acts on the world once `work` begins."""
         self.worker = Worker(self.world)
         self.reconciler = Reconciler(self.world, self.settings.resync_seconds)
         self.housekeeper = Housekeeper(self.world)

@@ -205,7 +205,7 @@ def test_nothing_goes_to_an_address_that_nobody_allowed(records: Engine, receive
     for address in (
         receiver.url,
         "http://hooks.example.com/x",
-        "https://169.254.169.254/latest/meta-data",
+        "https://127.0.0.1/latest/meta-data",
         "https://localhost:8800/api/v1/runs",
         "https://hooks.example.com@evil.example.org/",
         "https://user@hooks.example.com/",
