@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import delivery, figures, guardrails
+from benchmarks import alerting, delivery, figures, guardrails
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ FIGURES: Sequence[Figure] = (
     Figure("dryrun.1", "s", 0.4, partial(guardrails.dry_run, 1)),
     Figure("dryrun.8", "s", 0.8, partial(guardrails.dry_run, 8)),
     Figure("rejudge.1000", "s", 5.0, guardrails.rejudge_1000, 3),
+    Figure("alert.delay", "s", 15.0, alerting.alert_delay, 3),
 )
 
 
