@@ -36,8 +36,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *catalog.OPERATIONS,
     *guardrails.OPERATIONS,
     *approvals.OPERATIONS,
+    *alert_rules.OPERATIONS,  # before the others: a route with a name in it takes what comes after it
     *alerts.OPERATIONS,
-    *alert_rules.OPERATIONS,
     *objectives.OPERATIONS,
     *notifications.OPERATIONS,
     *platform.OPERATIONS,
