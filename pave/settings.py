@@ -79,6 +79,17 @@ class Settings:
         default="", metadata={"about": "A Prometheus that takes remote writes, for what is measured; empty: PostgreSQL"}
     )
     prometheus_token: str = _secret("A bearer token for it; empty: none")
+    notify_addresses: str = _secret(
+        "Addresses of chats and webhooks by name, `name=https://… key=…` a line: what channels name"
+    )
+    notify_hosts: str = field(
+        default="", metadata={"about": "Hosts, by comma, at which channels may name https addresses themselves"}
+    )
+    smtp_url: str = _secret("The mail server, smtp://user:password@host:587 or smtps://…; empty: no mail is sent")
+    mail_from: str = field(default="pave@localhost", metadata={"about": "The sender of what is sent by mail"})
+    alertmanager_url: str = field(
+        default="", metadata={"about": "An Alertmanager that is shown every alert; empty: none"}
+    )
     terraform: str = field(default="", metadata={"about": "A terraform or tofu program; empty: Terraform in process"})
     postgres: str = field(default="", metadata={"about": "Folder with PostgreSQL's programs; empty: the bundled ones"})
     nats_server: str = field(default="", metadata={"about": "The nats-server program; empty: the bundled one"})

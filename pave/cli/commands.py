@@ -51,6 +51,9 @@ PANELS = {
     "cost": "Costs",
     "metrics": "Signals",
     "dashboard": "Signals",
+    "alert": "Alerts",
+    "slo": "Alerts",
+    "notification": "Alerts",
 }
 SHORT = {"env": "-e", "environment": "-e", "type": "-t"}
 

@@ -46,6 +46,14 @@ _VIEWS = {
     "CostReport": "costing.report",
     "CostExplained": "costing.explained",
     "Imported": "costing.imported",
+    "AlertList": "watching.alerts",
+    "AlertDetail": "watching.alert",
+    "AlertRuleList": "watching.rules",
+    "AlertTested": "watching.tested",
+    "SloList": "watching.objectives",
+    "SloDetail": "watching.objective",
+    "MessageList": "watching.messages",
+    "SentTest": "watching.sent",
 }
 """How answers that deserve a view of their own are drawn: `module.function` below `pave.cli`, by the output model."""
 _MEASURED = {

@@ -147,6 +147,17 @@ _MARKS = {
     "not-scanned": Mark("▲", "warn", "Not scanned"),
     "not-applicable": Mark("○", "ok", "Nothing to do"),
     "allowed-with-warnings": Mark("▲", "warn", "Allowed, with warnings"),
+    "firing": Mark("■", "bad", "Firing"),
+    "recovering": Mark("▲", "warn", "Recovering"),
+    "resolved": Mark("●", "ok", "Over"),
+    "broken": Mark("■", "bad", "Broken"),
+    "in-force": Mark("●", "ok", "In force"),
+    "off": Mark("○", "warn", "Off"),
+    "kept": Mark("●", "ok", "Kept"),
+    "burning": Mark("▲", "warn", "Burning"),
+    "spent": Mark("■", "bad", "Spent"),
+    "sent": Mark("●", "ok", "Sent"),
+    "given-up": Mark("■", "bad", "Given up"),
     "needs-approval": Mark("▲", "warn", "Needs an approval"),
 }
 

@@ -10,6 +10,8 @@ from pave.engine.catalog import CatalogProjection
 from pave.engine.pulse import Pulse
 from pave.engine.snapshots import Snapshots
 from pave.ports import (
+    AlertMirror,
+    Alerts,
     Approvals,
     Attestor,
     Budgets,
@@ -21,6 +23,7 @@ from pave.ports import (
     Checker,
     Clock,
     Cloud,
+    Courier,
     Credentials,
     Deliveries,
     Engine,
@@ -31,6 +34,7 @@ from pave.ports import (
     Judgements,
     Logs,
     Metrics,
+    Outbox,
     Plans,
     PlatformRepository,
     PolicyEngine,
@@ -55,7 +59,8 @@ def nothing(_point: str) -> None:
 class World:
     """All ports. `scratch` is a private folder for checkouts, `url` is where people find this server.
 
-    `reached` is told each point that a run passes, `pulse` each round of what goes on by itself.
+    `couriers` are by the type of channel, `mirror` is another system that shows the alerts. `reached` is told each
+    point that a run passes, `pulse` each round of what goes on by itself.
     """
 
     clock: Clock
@@ -94,11 +99,15 @@ class World:
     queue: Queue
     catalog: Catalog
     projection: CatalogProjection
+    alerts: Alerts
+    outbox: Outbox
+    couriers: Mapping[str, Courier]
     scratch: Path
     domain: str = "localhost"
     url: str = ""
     holder: str = "pave"
     pulse: Pulse = field(default_factory=Pulse)
+    mirror: AlertMirror | None = None
     reached: Callable[[str], None] = nothing
 
     def link(self, run: str) -> str:

@@ -42,7 +42,8 @@ class Deploy:
 
     `after` (`10m`) is how long a version must have been well there; `windows` say when one may arrive (`allow`,
     `freeze`). `strategy` is one of `STRATEGIES`; `steps` are the shares of a canary in percent, `bake` (`30s`) is
-    how long each is watched. `provenance` and `signature` are `required` or empty.
+    how long each is watched. `provenance` and `signature` are `required` or empty. A version goes back by itself where
+    one of the alerts in `rollback_on` fires within `rollback_within` (`15m` where it says nothing) of its arrival.
     """
 
     source: str = ""
@@ -53,6 +54,8 @@ class Deploy:
     provenance: str = ""
     signature: str = ""
     windows: tuple[Mapping[str, str], ...] = ()
+    rollback_on: tuple[str, ...] = ()
+    rollback_within: str = ""
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ def read_environment(data: bytes, file: str) -> Environment:
             provenance=deploy.get("provenance", ""),
             signature=deploy.get("signature", ""),
             windows=tuple(deploy.get("windows", ())),
+            rollback_on=tuple(deploy.get("rollbackOn", ())),
+            rollback_within=deploy.get("rollbackWithin", ""),
         ),
         drift=spec.get("drift", ""),
         inherits=spec.get("inherits", ""),
@@ -185,4 +187,8 @@ def _deploy(deploy: Deploy) -> dict[str, Any]:
         data["signature"] = deploy.signature
     if deploy.windows:
         data["windows"] = [dict(one) for one in deploy.windows]
+    if deploy.rollback_on:
+        data["rollbackOn"] = list(deploy.rollback_on)
+    if deploy.rollback_within:
+        data["rollbackWithin"] = deploy.rollback_within
     return data

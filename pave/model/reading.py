@@ -13,6 +13,8 @@ from functools import cache as cache_calls
 from typing import Any, TypeVar
 
 from pave.model import budget
+from pave.model.alert import SLO, Alert, BrokenRule
+from pave.model.alert_file import built_in_alerts, built_in_slos, read_alert, read_slo
 from pave.model.backstage import read_entities, refuse_duplicates
 from pave.model.dashboard import Dashboard
 from pave.model.dashboard_file import read_dashboard
@@ -27,6 +29,7 @@ from pave.model.guardrail_file import read_guardrail
 from pave.model.module import Module
 from pave.model.module_file import read_module
 from pave.model.names import Address, Ref
+from pave.model.notifications import Notifications, read_notifications
 from pave.model.people import wrong_roles
 from pave.model.policy import FOLDER as POLICIES
 from pave.model.policy import Policies
@@ -49,6 +52,7 @@ from pave.model.waiver_file import read_waiver
 FOLDERS = (
     *("catalog", "environments", "modules", "prices", "templates", "guardrails", POLICIES, "waivers", "deployments"),
     *("scorecards", "roadmap", "dashboards"),
+    *("alerts", "slos", "notifications"),
 )
 TEMPLATE_FILE = "template.yaml"
 _TARIFF = ("/prices.csv", "/usage.yaml")
@@ -82,6 +86,8 @@ def read_snapshot(tree: Tree, commit: str, cache: Cache | None = None) -> Snapsh
     modules = reader.named(reader.modules(), "module")
     guardrails = reader.named(reader.guardrails(), "guardrail")
     deployments, unreadable = reader.deployments()
+    alerts = reader.named(reader.alerts(), "alert")
+    slos = reader.named(reader.slos(), "SLO")
     known = refuse_duplicates(entities, findings)
     snapshot = Snapshot(
         commit=commit,
@@ -101,6 +107,10 @@ def read_snapshot(tree: Tree, commit: str, cache: Cache | None = None) -> Snapsh
         scorecards=reader.named(reader.scorecards(), "scorecard"),
         roadmap=reader.named(reader.roadmap(), "item of the roadmap"),
         dashboards=reader.named(reader.dashboards(), "dashboard"),
+        alerts={**built_in_alerts(), **alerts},
+        slos={**built_in_slos(), **slos},
+        broken_rules=tuple(reader.broken_rules),
+        notifications={one.who: one for _, one in reader.notifications()},
         inputs=_inputs(reader.id, deployments, written, environments, modules),
         unreadable=unreadable,
     )
@@ -117,6 +127,7 @@ class _Reader:
         self.id = cache_calls(tree.id)
         self.used: dict[tuple[str, str], _Read] = {}
         self.findings = Findings()
+        self.broken_rules: list[BrokenRule] = []
         self.files: dict[str, list[str]] = {name: [] for name in FOLDERS}
         for path in tree.paths():
             folder, separator, _ = path.partition("/")
@@ -230,6 +241,31 @@ class _Reader:
     def dashboards(self) -> Iterator[tuple[str, Dashboard]]:
         for path in self.yaml("dashboards"):
             if (value := self.once(path, lambda at, *_: read_dashboard(self.text(at), at))) is not None:
+                yield path, value
+
+    def alerts(self) -> Iterator[tuple[str, Alert]]:
+        for path in self.yaml("alerts"):
+            if (value := self.once(path, lambda at, *_: read_alert(self.text(at), at))) is not None:
+                yield path, value
+            else:
+                self.broken(path)
+
+    def slos(self) -> Iterator[tuple[str, SLO]]:
+        for path in self.yaml("slos"):
+            if (value := self.once(path, lambda at, *_: read_slo(self.text(at), at))) is not None:
+                yield path, value
+            else:
+                self.broken(path)
+
+    def broken(self, path: str) -> None:
+        """Keep a rule that cannot be read: that nothing is watched by it must be told, not only found."""
+        found = next((one for one in self.findings if one.source.file == path), error(f"{path} cannot be read"))
+        self.broken_rules.append(BrokenRule(path.rpartition("/")[2].rsplit(".", 1)[0], found))
+
+    def notifications(self) -> Iterator[tuple[str, Notifications]]:
+        for path in self.yaml("notifications"):
+            value = self.once(path, lambda at, *_: read_notifications(self.text(at), at))
+            if value is not None and self.placed(path, f"notifications/{value.who.kind}/{value.who.name}"):
                 yield path, value
 
     def modules(self) -> Iterator[tuple[str, Module]]:
@@ -379,6 +415,8 @@ def _missing_owners(snapshot: Snapshot) -> Iterator[Diagnostic]:
         *((f"scorecard {one.name}", one.owner, Source("scorecards")) for one in snapshot.scorecards.values()),
         *((f"guardrail {one.name}", one.owner, one.source) for one in snapshot.guardrails.values()),
         *((f"dashboard {one.name}", one.owner, Source("dashboards")) for one in snapshot.dashboards.values()),
+        *((f"alert {one.name}", one.owner, Source(one.file)) for one in snapshot.alerts.values()),
+        *((f"SLO {one.name}", one.owner, Source(one.file)) for one in snapshot.slos.values()),
         *((str(one.ref), one.owner, one.source) for one in snapshot.entities.values()),
     ]
     people = [ref.short for ref in snapshot.entities if ref.kind in ("group", "user")]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from pave.model.alert import SLO, Alert, BrokenRule
 from pave.model.dashboard import Dashboard
 from pave.model.deployment import Deployment
 from pave.model.diagnostics import Diagnostic
@@ -14,6 +15,7 @@ from pave.model.environment import Environment
 from pave.model.guardrail import Guardrail
 from pave.model.module import Module
 from pave.model.names import Address, Ref
+from pave.model.notifications import Notifications
 from pave.model.people import People
 from pave.model.policy import Policies
 from pave.model.price import PriceSheet
@@ -32,7 +34,8 @@ class Snapshot:
     plan depends on; equal digests cost no engine call. `guardrails_digest` is over the rules, the policies
     and the waivers.
     `unreadable` are the stacks whose file is there but cannot be read: they are neither wanted differently nor
-    gone, and must be left as they are.
+    gone, and must be left as they are. `alerts` and `slos` are those that Pave comes with, and over them the
+    repository's own.
     """
 
     commit: str
@@ -47,6 +50,10 @@ class Snapshot:
     policies: Policies = field(default_factory=Policies)
     waivers: Mapping[str, Waiver] = field(default_factory=dict)
     dashboards: Mapping[str, Dashboard] = field(default_factory=dict)
+    alerts: Mapping[str, Alert] = field(default_factory=dict)
+    slos: Mapping[str, SLO] = field(default_factory=dict)
+    broken_rules: tuple[BrokenRule, ...] = ()
+    notifications: Mapping[Ref, Notifications] = field(default_factory=dict)
     guardrails_digest: str = ""
     scorecards: Mapping[str, Scorecard] = field(default_factory=dict)
     roadmap: Mapping[str, RoadmapItem] = field(default_factory=dict)

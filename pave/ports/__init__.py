@@ -6,6 +6,10 @@ errors of `pave.apply.retry` (they decide what happens next) or `Refused` (someo
 
 from __future__ import annotations
 
+from pave.ports.alerting import (
+    Alerts,
+    Silence,
+)
 from pave.ports.approving import (
     Approval,
     Approvals,
@@ -71,6 +75,14 @@ from pave.ports.metrics import (
     Trace,
     Traces,
 )
+from pave.ports.notifying import (
+    INBOX,
+    AlertMirror,
+    Courier,
+    Delivered,
+    Message,
+    Outbox,
+)
 from pave.ports.policies import (
     PolicyEngine,
     PolicyTest,
@@ -118,7 +130,10 @@ from pave.ports.spending import (
 )
 
 __all__ = [
+    "INBOX",
     "PLATFORM_REPOSITORY",
+    "AlertMirror",
+    "Alerts",
     "Applied",
     "Approval",
     "ApprovalState",
@@ -140,7 +155,9 @@ __all__ = [
     "Comment",
     "Commit",
     "CommitStatus",
+    "Courier",
     "Credentials",
+    "Delivered",
     "Deliveries",
     "Delivery",
     "Engine",
@@ -160,9 +177,11 @@ __all__ = [
     "Letter",
     "LogFile",
     "Logs",
+    "Message",
     "Meter",
     "Metrics",
     "Note",
+    "Outbox",
     "Plans",
     "PlatformRepository",
     "PolicyEngine",
@@ -183,6 +202,7 @@ __all__ = [
     "Scaffolder",
     "Scored",
     "Scores",
+    "Silence",
     "StackRecord",
     "Stacks",
     "StateLock",

@@ -227,8 +227,9 @@ def refusal_of_paths(
     """Why `who` may not change these files of the platform repository, or None.
 
     A deployment and a component's entry are for those who own the component, an environment is for those who own
-    it, a waiver for those who own its guardrail (`waived` tells whose, by path); modules, templates, guardrails,
-    people and everything else are for the platform's own team.
+    it, a waiver for those who own its guardrail (`waived` tells whose, by path), and where a team or a person is
+    reached is for them; modules, templates, guardrails, alerts, people and everything else are for the platform's own
+    team.
     """
     if who.is_platform:
         return None
@@ -236,7 +237,7 @@ def refusal_of_paths(
         return error(f"{who.actor.short} may not merge this", detail="A person merges what an agent proposed.")
     for path in sorted(paths):
         owner = (waived or {}).get(path) or _owner_of_path(path, owner_of, environments)
-        if who.role or owner is None or owner not in who.teams:
+        if who.role or owner is None or (owner not in who.teams and owner != who.actor):
             return _refused(who, f"change {path}", {owner} if owner else set())
     return None
 
@@ -285,6 +286,8 @@ def _owner_of_path(path: str, owner_of: Owner, environments: Mapping[str, Enviro
         return owner_of(name)
     if folder == "environments" and name in environments:
         return environments[name].owner
+    if folder == "notifications" and rest == f"{(kind := rest.partition('/')[0])}/{name}.yaml":
+        return Ref(kind, "default", name)
     return None
 
 

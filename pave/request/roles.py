@@ -66,7 +66,7 @@ VERBS: Mapping[Verb, str] = {
     Verb.ASK: "ask who one is, and what one may; give feedback",
     Verb.READ: "see the catalog, stacks, runs, logs, change requests and findings; clone a repository",
     Verb.AUDIT: "see who used credentials",
-    Verb.COMMENT: "say something about a change request",
+    Verb.COMMENT: "say something about a change request; acknowledge, silence and try alerts of one's own",
     Verb.PROPOSE: "push a branch, have a change request checked, close one",
     Verb.CREATE: "make a component or an environment",
     Verb.CHANGE: "add, restore or move what is there; push to and merge into a service's own branch",

@@ -33,6 +33,7 @@ from pave.adapters.git.tree import GitTree
 from pave.adapters.logs.collector import Collector as LogCollector
 from pave.adapters.logs.loki import Loki
 from pave.adapters.logs.store import LocalLogs
+from pave.adapters.notify import Addresses, Alertmanager, Mail, Slack, Webhook
 from pave.adapters.otlp.access import TelemetryAccess
 from pave.adapters.otlp.telemetry import Telemetry
 from pave.adapters.postgres import database
@@ -53,12 +54,14 @@ from pave.adapters.terraform.binary import Binary
 from pave.adapters.terraform.pool import Pool
 from pave.doors import git, site, state, telemetry, webhooks
 from pave.doors.waker import Waker
+from pave.engine.alerting import Alerting
 from pave.engine.catalog import CatalogProjection
 from pave.engine.collecting import Collector, hints
 from pave.engine.context import Context
 from pave.engine.gauging import PlatformMeter
 from pave.engine.housekeeping import Housekeeper
 from pave.engine.messenger import Messenger
+from pave.engine.notifying import Notifier
 from pave.engine.operations import Call, Nothing
 from pave.engine.pushes import Pushes, refusal_to
 from pave.engine.reconciler import Reconciler
@@ -74,7 +77,7 @@ from pave.engine.worker import Worker
 from pave.engine.world import World, nothing
 from pave.model.diagnostics import Refused, error
 from pave.model.names import Ref
-from pave.ports import PLATFORM_REPOSITORY, Cloud, Engine, Forge, Logs, Metrics, Principal
+from pave.ports import PLATFORM_REPOSITORY, AlertMirror, Cloud, Courier, Engine, Forge, Logs, Metrics, Principal
 from pave.provider.local import Local, Options
 from pave.provider.servers.caddy import TELEMETRY
 from pave.provider.services import Programs
@@ -150,6 +153,8 @@ class Platform:
             queue=self.queue,
             catalog=catalog,
             projection=CatalogProjection(truth, repositories, stacks, catalog),
+            couriers=_couriers(self.settings),
+            mirror=_mirror(self.settings, self.url),
             scratch=data / "scratch",
             domain=self.settings.domain,
             url=self.settings.public_url.rstrip("/") or self.url,
@@ -170,6 +175,8 @@ class Platform:
         self.own = PlatformMeter(self.world, self._own_parts)
         meters = (*self.local.meters(partial(hints, self.world)), self.telemetry, self.own)
         self.collector = Collector(self.world, meters)
+        self.alerting = Alerting(self.world)
+        self.notifier = Notifier(self.world)
 
     def work(self) -> None:
         """Begin to carry out runs, to take pushes and to look for differences."""
@@ -199,6 +206,10 @@ class Platform:
         self._closing.callback(self.collector.close)
         self.messenger.start()
         self._closing.callback(self.messenger.close)
+        self.notifier.start()
+        self._closing.callback(self.notifier.close)
+        self.alerting.start()
+        self._closing.callback(self.alerting.close)
 
     def close(self) -> None:
         """Stop what `open` and `work` began, newest first."""
@@ -351,6 +362,19 @@ def _tells(settings: Settings) -> bool:
     return bool(settings.github_token or settings.gitlab_token or settings.gitea_token)
 
 
+def _couriers(settings: Settings) -> Mapping[str, Courier]:
+    """How messages go out. Raises `Refused` for addresses that are none."""
+    addresses = Addresses.read(settings.notify_addresses, settings.notify_hosts)
+    found: dict[str, Courier] = {"slack": Slack(addresses), "webhook": Webhook(addresses)}
+    return found | ({"mail": Mail(settings.smtp_url, settings.mail_from)} if settings.smtp_url else {})
+
+
+def _mirror(settings: Settings, url: str) -> AlertMirror | None:
+    """The Alertmanager that is shown every alert, where there is one. Raises `Refused`."""
+    link = settings.public_url.rstrip("/") or url
+    return Alertmanager(settings.alertmanager_url, link) if settings.alertmanager_url else None
+
+
 def _hosts(public_url: str) -> tuple[str, ...]:
     """The host that people and forges outside of this machine ask for. Raises `Refused`."""
     if not public_url:
@@ -404,12 +428,16 @@ class _Sessions:
         return self._credentials.check("session", session)
 
 
+_IN_FORCE = ("alerts", "slos")
+"""Folders of the library that hold everywhere, also where a repository began before them, and are not copied."""
+
+
 def library_files() -> Mapping[str, bytes]:
     """What a new platform repository begins with: the library, laid out as the repository is."""
     return {
         str(path.relative_to(_LIBRARY)): path.read_bytes()
         for path in sorted(_LIBRARY.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and path.relative_to(_LIBRARY).parts[0] not in _IN_FORCE
     }
 
 

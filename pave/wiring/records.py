@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from pave.adapters.postgres.alerting import PostgresAlerts
 from pave.adapters.postgres.approvals import PostgresApprovals, PostgresJudgements
 from pave.adapters.postgres.budgets import PostgresBudgets
 from pave.adapters.postgres.changes import PostgresChanges
@@ -13,6 +14,7 @@ from pave.adapters.postgres.charges import PostgresCharges
 from pave.adapters.postgres.deliveries import PostgresDeliveries
 from pave.adapters.postgres.events import PostgresEvents
 from pave.adapters.postgres.evidence import PostgresEvidence
+from pave.adapters.postgres.outbox import PostgresOutbox
 from pave.adapters.postgres.post import PostgresPost
 from pave.adapters.postgres.product import PostgresFeedback, PostgresScores, PostgresSurveys, PostgresUsage
 from pave.adapters.postgres.runs import PostgresRuns
@@ -36,6 +38,8 @@ def records_of(engine: Engine, cipher: Cipher) -> dict[str, Any]:
         "deliveries": PostgresDeliveries(engine),
         "post": PostgresPost(engine),
         "traces": PostgresTraces(engine),
+        "alerts": PostgresAlerts(engine),
+        "outbox": PostgresOutbox(engine),
         "events": PostgresEvents(engine),
         "scores": PostgresScores(engine),
         "usage": PostgresUsage(engine),

@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
 
-from pave.adapters.postgres import cost_schema, metrics_schema, product_schema  # noqa: F401 — their tables belong to the metadata
+from pave.adapters.postgres import alerting_schema, cost_schema, metrics_schema, product_schema  # noqa: F401 — their tables belong to the metadata
 
 
 def connect(url: str, size: int) -> Engine:

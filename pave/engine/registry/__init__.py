@@ -7,6 +7,8 @@ from typing import Any
 from pave.engine.operations import Operation
 from pave.engine.registry import (
     access,
+    alert_rules,
+    alerts,
     approvals,
     catalog,
     changes,
@@ -22,6 +24,8 @@ from pave.engine.registry import (
     insights,
     logs,
     metrics,
+    notifications,
+    objectives,
     platform,
     resources,
     roadmap,
@@ -56,5 +60,9 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *teams.OPERATIONS,
     *tokens.OPERATIONS,
     *costs.OPERATIONS,
+    *alert_rules.OPERATIONS,  # before the others: a route with a name in it takes what comes after it
+    *alerts.OPERATIONS,
+    *objectives.OPERATIONS,
+    *notifications.OPERATIONS,
     *platform.OPERATIONS,
 )

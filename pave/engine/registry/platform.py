@@ -10,6 +10,8 @@ from pave.engine.context import Context
 from pave.engine.operations import Nothing, Operation
 from pave.engine.registry import stacks
 from pave.engine.views import EnvironmentView, Overview
+from pave.engine.watching import alerts_of
+from pave.model.diagnostics import Source, error
 from pave.request.roles import Verb
 
 
@@ -51,7 +53,12 @@ def _who(context: Context, _: Nothing) -> Who:
 
 def _findings(context: Context, _: Nothing) -> FindingList:
     snapshot = context.world.snapshots.current()
-    found = (*snapshot.findings, *context.world.projection.findings)
+    broken = [
+        error(f"the alert {one.alert.name} is broken: {one.problem}", remedy="Mend it.", source=Source(one.alert.file))
+        for one in alerts_of(snapshot)
+        if one.problem
+    ]
+    found = (*snapshot.findings, *broken, *context.world.projection.findings)
     return FindingList(commit=snapshot.commit, findings=[one.as_data() for one in found])
 
 

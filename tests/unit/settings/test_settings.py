@@ -87,7 +87,7 @@ SECRETS = [one.name for one in dataclasses.fields(Settings) if one.metadata.get(
 
 def test_secrets_are_never_shown(tmp_path: Path) -> None:
     forges = {f"{forge}_{kind}" for forge in ("github", "gitlab", "gitea") for kind in ("secret", "token")}
-    assert set(SECRETS) == {*forges, "loki_token", "prometheus_token"}
+    assert set(SECRETS) == {*forges, "loki_token", "prometheus_token", "notify_addresses", "smtp_url"}
     settings = load(tmp_path, environ={f"PAVE_{name.upper()}": f"hidden-{name}" for name in SECRETS})
     assert settings.gitlab_token == "hidden-gitlab_token"
     assert "hidden" not in repr(settings)
