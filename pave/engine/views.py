@@ -147,6 +147,8 @@ _MARKS = {
     "not-applicable": Mark("○", "ok", "Nothing to do"),
     "allowed-with-warnings": Mark("▲", "warn", "Allowed, with warnings"),
     "needs-approval": Mark("▲", "warn", "Needs an approval"),
+    "free": Mark("●", "ok", "Free"),
+    "full": Mark("▲", "warn", "Full"),
 }
 
 
