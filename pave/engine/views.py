@@ -159,6 +159,8 @@ _MARKS = {
     "sent": Mark("●", "ok", "Sent"),
     "given-up": Mark("■", "bad", "Given up"),
     "needs-approval": Mark("▲", "warn", "Needs an approval"),
+    "free": Mark("●", "ok", "Free"),
+    "full": Mark("▲", "warn", "Full"),
 }
 
 

@@ -133,7 +133,7 @@ def test_an_environment_is_made_for_a_time_and_a_quota_holds_without_anything_in
     assert limited != teams
     there.commit({TEAM: limited})
     quota = there.get("/quotas", team="payments")["quotas"][0]
-    assert (quota["environments"], quota["most_environments"], quota["state"]) == (1, 1, "failed")
+    assert (quota["environments"], quota["most_environments"], quota["state"]) == (1, 1, "full")
     assert quota["resources"] == 2
     denied = there.run("POST", "/environments", {"name": "try-two", "from": "dev", "owner": "payments"})
     assert denied["state"] == "denied"

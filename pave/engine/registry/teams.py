@@ -26,7 +26,7 @@ class Quota(BaseModel):
     most_resources: int = Field(description="How many they may have: pave.dev/quota-resources of the team.")
     environments: int = Field(description="How many environments it owns, the pattern of previews left out.")
     most_environments: int = Field(description="How many it may own: pave.dev/quota-environments of the team.")
-    state: str = Field(description="passed, or failed where nothing more is allowed.")
+    state: str = Field(description="free, or full where a team may have nothing more of something.")
 
 
 class QuotaList(BaseModel):
@@ -66,7 +66,7 @@ def _quota(team: dict[str, Any], ref: Ref) -> Quota:
         most_resources=most["resources"],
         environments=team["environments"],
         most_environments=most["environments"],
-        state="failed" if full else "passed",
+        state="full" if full else "free",
     )
 
 
