@@ -214,7 +214,8 @@ def _observed(
             what = "failed" if slo.indicator == "availability" else f"took longer than {bucket(slo.threshold)}"
             message = (
                 f"{long.bad:,.0f} of {long.all:,.0f} requests to {stack} {what} in {time_in_words(window.long)} "
-                f"({percent(round(long.share, 3))}; the objective allows {percent(1 - slo.objective)}): at this rate the budget of "
+                f"({percent(round(long.share, 3))}; the objective allows {percent(1 - slo.objective)}): at this rate "
+                f"the budget of "
                 f"{time_in_words(slo.window)} is gone in {time_in_words(slo.window / rate)}"
             )
             values = {"share": long.share, "burn": rate, "requests": long.all}
