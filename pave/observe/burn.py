@@ -174,8 +174,13 @@ def look(slo: SLO, targets: Iterable[Target], answers: Answers) -> Iterator[Obse
 
 def burning(slo: SLO, window: Window, long: Requests, short: Requests) -> bool:
     """Whether both windows burn too fast."""
-    enough = long.bad >= FEWEST_BAD and long.covered >= min(2, steps_of(window))
-    return enough and min(long.share, short.share) >= allowed(slo, window)
+    too_much = long.bad >= FEWEST_BAD and min(long.share, short.share) >= allowed(slo, window)
+    return enough(window, long) and too_much
+
+
+def enough(window: Window, long: Requests) -> bool:
+    """Whether enough of the long window was measured to say anything of it."""
+    return long.covered >= min(2, steps_of(window))
 
 
 def allowed(slo: SLO, window: Window) -> float:
