@@ -174,8 +174,13 @@ def look(slo: SLO, targets: Iterable[Target], answers: Answers) -> Iterator[Obse
 
 def burning(slo: SLO, window: Window, long: Requests, short: Requests) -> bool:
     """Whether both windows burn too fast."""
-    enough = long.bad >= FEWEST_BAD and long.covered >= min(2, steps_of(window))
-    return enough and min(long.share, short.share) >= allowed(slo, window)
+    too_much = long.bad >= FEWEST_BAD and min(long.share, short.share) >= allowed(slo, window)
+    return enough(window, long) and too_much
+
+
+def enough(window: Window, long: Requests) -> bool:
+    """Whether enough of the long window was measured to say anything of it."""
+    return long.covered >= min(2, steps_of(window))
 
 
 def allowed(slo: SLO, window: Window) -> float:
@@ -214,7 +219,8 @@ def _observed(
             what = "failed" if slo.indicator == "availability" else f"took longer than {bucket(slo.threshold)}"
             message = (
                 f"{long.bad:,.0f} of {long.all:,.0f} requests to {stack} {what} in {time_in_words(window.long)} "
-                f"({long.share:.1%}; the objective allows {percent(1 - slo.objective)}): at this rate the budget of "
+                f"({percent(round(long.share, 3))}; the objective allows {percent(1 - slo.objective)}): at this rate "
+                f"the budget of "
                 f"{time_in_words(slo.window)} is gone in {time_in_words(slo.window / rate)}"
             )
             values = {"share": long.share, "burn": rate, "requests": long.all}

@@ -65,7 +65,7 @@ class OneSlo(BaseModel):
 class BurnView(BaseModel):
     """One pair of windows; both have to be over what is allowed."""
 
-    state: str = Field(description="kept, burning or unknown.")
+    state: str = Field(description="kept, burning, or unknown: too little of the long window was measured.")
     window: str = Field(description="The long window, and the short one.")
     severity: str
     allowed: str = Field(description="The share of bad requests from which on it is too much.")
@@ -144,7 +144,9 @@ class _Standing:
             update={
                 "state": state,
                 "good": burn.percent(budget.good),
-                "left": burn.percent(round(budget.left, 3)),
+                "left": burn.percent(round(budget.left, 3))
+                if budget.left > 0
+                else f"spent {1 - budget.left:.3g} times",
                 "burn": round(rate, 1),
                 "requests": int(whole.all),
             }
@@ -161,7 +163,11 @@ class _Standing:
             burns = long is not None and burn.burning(slo, window, long, short or burn.Requests())
             found.append(
                 BurnView(
-                    state="unknown" if long is None else "burning" if burns else "kept",
+                    state="unknown"
+                    if long is None or not burn.enough(window, long)
+                    else "burning"
+                    if burns
+                    else "kept",
                     window=f"{burn.time_in_words(window.long)}, {burn.time_in_words(window.short)}",
                     severity=window.severity,
                     allowed=f"{burn.allowed(slo, window):.2%}",
