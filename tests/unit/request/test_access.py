@@ -89,7 +89,7 @@ def test_each_role_at_a_stack_in_production(role: str, allowed: str) -> None:
     assert sorted(found) == allowed.split()
 
 
-@pytest.mark.parametrize("verb", set(Verb) - {Verb.ASK})
+@pytest.mark.parametrize("verb", [one for one in Verb if one is not Verb.ASK])
 def test_who_is_not_in_the_catalog_or_in_no_team_may_nothing_but_ask(verb: Verb) -> None:
     for name in ("nobody", "loner", "agent:unknown", "serviceaccount:unknown"):
         for place in ("", "dev/orders", "new-thing", "dev", "platform"):
