@@ -165,6 +165,7 @@ def _unless_known(work: Work, name: str) -> None:
     registered = Ref("location", "default", name) in snapshot.entities
     if not registered and all(one.repository != name for one in snapshot.deployments.values()):
         work.world.repositories.remove(name)
+        work.world.projection.refresh(snapshot)  # a round of the reconciler may have seen it meanwhile
 
 
 def _create(work: Work, intent: CreateComponent) -> dict[str, Any]:

@@ -41,9 +41,9 @@ class Part:
     @property
     def inputs(self) -> dict[str, Any]:
         """The arguments that a person chose or could choose: what guardrails and plans show."""
-        shown = {name: value for name, value in self.arguments.items() if name not in _GIVEN}
+        shown = {name: value for name, value in self.arguments.items() if name not in _HIDDEN}
         defaults = {
-            name: one.default for name, one in self.module.inputs.items() if not one.required and name not in _GIVEN
+            name: one.default for name, one in self.module.inputs.items() if not one.required and name not in _HIDDEN
         }
         return {
             name: "(sensitive)" if name in self.module.inputs and self.module.inputs[name].sensitive else _plain(value)
@@ -93,6 +93,8 @@ _GIVEN = frozenset(
         "asleep",
     }
 )
+
+_HIDDEN = _GIVEN - {"scale"}  # how many there are is somebody's choice, and what it costs depends on it
 
 EMPTY = document(())
 """The root module of a stack that is to be removed: nothing in it, so everything in its state goes."""

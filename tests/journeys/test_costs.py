@@ -153,7 +153,7 @@ def test_the_export_validates_as_focus_1_2(there: Platform) -> None:
     exported = there.get("/cost/export", scenario="all")
     assert violations(exported["csv"]) == []
     rows = list(csv.DictReader(io.StringIO(exported["csv"])))
-    assert len(rows) == exported["rows"] > 10
+    assert len(rows) == exported["rows"] >= 6
     assert {one["x_Scenario"] for one in rows} == {"actual", "low", "typical", "high"}
     assert {one["SubAccountId"] for one in rows} == {"dev"}
     command = [sys.executable, "-m", "pave", "--data", str(there.data), "cost", "export"]

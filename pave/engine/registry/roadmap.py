@@ -16,6 +16,8 @@ from pave.request.roles import Verb
 _OF_THE_PLATFORM = ("modules", "templates", "guardrails", "environments", "scorecards", "roadmap")
 """Folders whose changes concern everybody; deployments and components are their owners' own affair."""
 
+_MOST_LOOKED_AT = 2_000
+
 
 class ItemView(BaseModel):
     """One thing that the platform's owners mean to do."""
@@ -88,7 +90,9 @@ def _changelog(context: Context, given: Newest) -> Changelog:
         for one in context.world.platform.log(folder, given.limit):
             commits[one.id] = one
             concerns.setdefault(one.id, []).append(folder)
-    newest = sorted(commits.values(), key=lambda one: one.at, reverse=True)[: given.limit]
+    # Commits of one second are in the order of the history, which their times do not tell.
+    order = {one.id: number for number, one in enumerate(context.world.platform.log(limit=_MOST_LOOKED_AT))}
+    newest = sorted(commits.values(), key=lambda one: (order.get(one.id, _MOST_LOOKED_AT), -one.at.timestamp()))
     return Changelog(
         changes=[
             EntryView(
@@ -98,7 +102,7 @@ def _changelog(context: Context, given: Newest) -> Changelog:
                 by=one.trailers.get("Pave-Actor", one.author),
                 commit=one.id,
             )
-            for one in newest
+            for one in newest[: given.limit]
         ]
     )
 
