@@ -64,7 +64,7 @@ def dry_run(count: int, runs: int) -> Pairs:
 def rejudge_1000(runs: int) -> Pairs:
     """A thousand stacks judged again after a guardrail changed."""
     from benchmarks.thousand import STACKS, thousand_stacks  # noqa: PLC0415 — makes a world of its own
-    from pave.engine.rejudging import Rejudge  # noqa: PLC0415
+    from pave.engine.judgement.rejudging import Rejudge  # noqa: PLC0415
 
     with thousand_stacks() as reconciler:
         world = reconciler.world

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from pave.engine.hearing import Heard
+from pave.engine.forge.hearing import Heard
 from pave.model.diagnostics import Forbidden, Refused, Unknown
 from pave.ports import Unsigned
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pave.apply.retry import ApplyError, Stale, Terminal, Waiting
 from pave.apply.run import ORDER, StepState
-from pave.engine.changes import PREVIEW
+from pave.engine.forge.changes import PREVIEW
 from pave.engine.planning import depends_on, only_checked, resolve
 from pave.engine.work import Skipped, Work
 from pave.engine.world import World

@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from pave.apply.run import Run, State
 from pave.engine.operations import Call, Operation
+from pave.engine.product.usage import Tally, note_missed
 from pave.engine.rights import admit
 from pave.engine.submit import preview, submit
-from pave.engine.usage import Tally, note_missed
 from pave.engine.views import RunView, StepView
 from pave.engine.world import World
 from pave.model.diagnostics import Refused, Unknown, error

@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
-from pave.engine.spending import tariffs_of
+from pave.engine.judgement.spending import tariffs_of
 from pave.engine.world import World
 from pave.model.budget import Budget, written_of
 from pave.model.diagnostics import Refused

@@ -16,11 +16,11 @@ from functools import partial
 from typing import Any
 
 from pave.apply.retry import Stale, Transient
-from pave.engine.facts import Asking, Facts, whole_of
+from pave.engine.judgement.facts import Asking, Facts, whole_of
+from pave.engine.judgement.policies import changed_policies, policy_findings, tried_on
+from pave.engine.judgement.spending import Bill
+from pave.engine.judgement.trying import changed, lately, tried
 from pave.engine.planning import Candidate, candidate_of, only_checked
-from pave.engine.policies import changed_policies, policy_findings, tried_on
-from pave.engine.spending import Bill
-from pave.engine.trying import changed, lately, tried
 from pave.engine.work import Asked, Denied, Work
 from pave.engine.world import World
 from pave.model.diagnostics import error

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pave.apply.retry import Cancelled
-from pave.engine.changes import PREVIEW
-from pave.engine.delivering import recorded
-from pave.engine.making import made_of
-from pave.engine.spending import Bill
+from pave.engine.delivery.delivering import recorded
+from pave.engine.delivery.making import made_of
+from pave.engine.forge.changes import PREVIEW
+from pave.engine.judgement.spending import Bill
 from pave.engine.work import Skipped, Work
 from pave.engine.world import World
 from pave.model.deployment_file import path_of

@@ -14,9 +14,9 @@ import time
 from datetime import datetime
 
 from pave.apply.run import TERMINAL, State
-from pave.engine.rejudging import Rejudge
+from pave.engine.judgement.rejudging import Rejudge
 from pave.engine.submit import submit
-from pave.engine.tending import tend
+from pave.engine.upkeep.tending import tend
 from pave.engine.world import World
 from pave.model.diagnostics import Refused
 from pave.model.names import Address

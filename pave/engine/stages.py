@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pave.engine.applying import apply, observe
-from pave.engine.changes import seed
-from pave.engine.checking import check, provenance, sbom, verify
-from pave.engine.following import follow
+from pave.engine.delivery.checking import check, provenance, sbom, verify
+from pave.engine.delivery.following import follow
+from pave.engine.delivery.making import build, source
+from pave.engine.delivery.rollouts import bake, smoke
+from pave.engine.forge.changes import seed
 from pave.engine.judging import judge
-from pave.engine.making import build, source
 from pave.engine.planning import plan, record
-from pave.engine.rollouts import bake, smoke
 from pave.engine.work import Work
 from pave.request.intent import (
     Advance,

@@ -14,12 +14,12 @@ from functools import partial
 from typing import Any
 
 from pave.apply.run import Run, State
-from pave.engine import changes
-from pave.engine.facts import Asking
+from pave.engine.delivery.making import made_of
+from pave.engine.forge import changes
+from pave.engine.judgement.facts import Asking
+from pave.engine.judgement.waiving import authors_of, waived_by
 from pave.engine.judging import at_the_door, verdict_on
-from pave.engine.making import made_of
 from pave.engine.planning import Candidate, candidate, plan_stack, resolve, summary
-from pave.engine.waiving import authors_of, waived_by
 from pave.engine.work import Work
 from pave.engine.world import World
 from pave.model.diagnostics import Conflict, Diagnostic, Forbidden, Refused, error

@@ -17,8 +17,8 @@ from typing import Any
 from pave.apply.retry import MOST_ATTEMPTS, ApplyError, Cancelled, Later, Stale, Transient, Waiting, delay
 from pave.apply.run import ORDER, Run, State, StepState
 from pave.engine.applying import not_converged
-from pave.engine.following import ended
-from pave.engine.making import clean_up
+from pave.engine.delivery.following import ended
+from pave.engine.delivery.making import clean_up
 from pave.engine.stages import STAGES, Stage
 from pave.engine.work import Asked, Denied, Skipped, Work, hold
 from pave.engine.world import World

@@ -54,24 +54,24 @@ from pave.adapters.terraform.binary import Binary
 from pave.adapters.terraform.pool import Pool
 from pave.doors import git, site, state, telemetry, webhooks
 from pave.doors.waker import Waker
-from pave.engine.alerting import Alerting
 from pave.engine.catalog import CatalogProjection
-from pave.engine.collecting import Collector, hints
 from pave.engine.context import Context
-from pave.engine.gauging import PlatformMeter
-from pave.engine.housekeeping import Housekeeper
-from pave.engine.messenger import Messenger
-from pave.engine.notifying import Notifier
+from pave.engine.delivery.waking import wake
+from pave.engine.forge.messenger import Messenger
+from pave.engine.forge.pushes import Pushes, refusal_to
 from pave.engine.operations import Call, Nothing
-from pave.engine.pushes import Pushes, refusal_to
+from pave.engine.product.usage import Tally
 from pave.engine.reconciler import Reconciler
 from pave.engine.registry import OPERATIONS, platform
 from pave.engine.registry import logs as log_operations
 from pave.engine.rights import may
+from pave.engine.signals.alerting import Alerting
+from pave.engine.signals.collecting import Collector, hints
+from pave.engine.signals.gauging import PlatformMeter
+from pave.engine.signals.notifying import Notifier
 from pave.engine.snapshots import Snapshots
-from pave.engine.usage import Tally
+from pave.engine.upkeep.housekeeping import Housekeeper
 from pave.engine.views import Overview, RunView
-from pave.engine.waking import wake
 from pave.engine.work import holder_of_the_moment
 from pave.engine.worker import Worker
 from pave.engine.world import World, nothing

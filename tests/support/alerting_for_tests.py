@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from pave.adapters.postgres.alerting import PostgresAlerts
 from pave.adapters.postgres.events import PostgresEvents
 from pave.adapters.postgres.outbox import PostgresOutbox
-from pave.engine.alerting import Alerting
+from pave.engine.signals.alerting import Alerting
 from pave.model.alert_file import built_in_alerts, built_in_slos
 from pave.model.deployment import Deployment
 from pave.model.entity import Entity

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pave.engine.alerting import said
 from pave.engine.context import Context, address_of
 from pave.engine.operations import Operation
 from pave.engine.registry.notifications import WayView, ways_view
-from pave.engine.watching import Watch
+from pave.engine.signals.alerting import said
+from pave.engine.signals.watching import Watch
 from pave.model.alert import SLO, Alert, Applies
 from pave.model.diagnostics import Conflict, Diagnostic, Forbidden, Unknown, error
 from pave.model.names import Address, Ref

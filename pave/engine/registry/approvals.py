@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pave.engine.approving import answer, approval_of, refusal_to_answer
 from pave.engine.context import Context
+from pave.engine.judgement.approving import answer, approval_of, refusal_to_answer
 from pave.engine.operations import Operation
 from pave.ports import Approval, ApprovalState
 from pave.request.roles import Verb

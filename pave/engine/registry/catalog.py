@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context
 from pave.engine.operations import Operation
-from pave.engine.usage import note_missed
+from pave.engine.product.usage import note_missed
 from pave.model.catalog import Entry, Origin, Query
 from pave.model.diagnostics import Unknown, error
 from pave.model.names import Ref

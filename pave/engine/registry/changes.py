@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from pave.apply.run import TERMINAL, State
-from pave.engine import changes, reviews
 from pave.engine.context import Context
+from pave.engine.forge import changes, reviews
 from pave.engine.operations import Operation
 from pave.engine.views import RunView
 from pave.engine.world import World

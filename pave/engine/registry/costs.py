@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context
 from pave.engine.costs import Group, report, settled
+from pave.engine.judgement.spending import tariffs_of
 from pave.engine.operations import Operation
-from pave.engine.spending import tariffs_of
 from pave.model.diagnostics import Refused, Unknown, error
 from pave.model.duration import duration, instant
 from pave.model.names import Address

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from pave.engine.charting import Charted, dashboard_named, page
 from pave.engine.context import Context
 from pave.engine.operations import Nothing, Operation
 from pave.engine.registry.metrics import LineView, line_view, span_of
+from pave.engine.signals.charting import Charted, dashboard_named, page
 from pave.observe.promql import grafana, rules
 from pave.request.roles import Verb
 

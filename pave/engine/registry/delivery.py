@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context
+from pave.engine.delivery.where import where
 from pave.engine.operations import Operation
 from pave.engine.registry.changes import CheckView
-from pave.engine.where import where
 from pave.model.diagnostics import Unknown, error
 from pave.observe.logs import of_delivery
 from pave.ports import Delivery

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context
 from pave.engine.operations import Nothing, Operation
-from pave.engine.usage import OPT_OUT, name_of
+from pave.engine.product.usage import OPT_OUT, name_of
 from pave.model.diagnostics import Refused, error
 from pave.model.schema import nearest
 from pave.ports import Voice

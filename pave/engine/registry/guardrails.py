@@ -10,13 +10,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context, address_of
-from pave.engine.facts import LOOKED_AT, Asking, Facts
+from pave.engine.judgement.facts import LOOKED_AT, Asking, Facts
+from pave.engine.judgement.policies import RuleState, policy_tests, rules_in_force, tried_on
+from pave.engine.judgement.rejudging import STAGE, verdict_of
+from pave.engine.judgement.spending import Bill
+from pave.engine.judgement.trying import lately, tried
 from pave.engine.judging import moment
 from pave.engine.operations import Nothing, Operation
-from pave.engine.policies import RuleState, policy_tests, rules_in_force, tried_on
-from pave.engine.rejudging import STAGE, verdict_of
-from pave.engine.spending import Bill
-from pave.engine.trying import lately, tried
 from pave.model.diagnostics import Refused, Unknown, error
 from pave.model.guardrail import Example
 from pave.model.guardrail_file import read_guardrail

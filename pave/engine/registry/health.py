@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 from pave import __version__
 from pave.apply.run import State
 from pave.engine.context import Context
-from pave.engine.insights import ended_runs
 from pave.engine.operations import Nothing, Operation
+from pave.engine.product.insights import ended_runs
 from pave.engine.world import World
 from pave.observe.demand import flows
 from pave.request.roles import Verb

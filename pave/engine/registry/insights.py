@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context
-from pave.engine.insights import arrivals, ended_runs, rule_use, survey_means, weeks_of_delivery, wishes
 from pave.engine.operations import Operation
+from pave.engine.product.insights import arrivals, ended_runs, rule_use, survey_means, weeks_of_delivery, wishes
 from pave.engine.registry.dora import past
 from pave.observe.demand import flows
 from pave.request.roles import Verb

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context, address_of
 from pave.engine.operations import Operation
-from pave.engine.watching import Watch, slos_of
+from pave.engine.signals.watching import Watch, slos_of
 from pave.model.alert import SLO, Target
 from pave.model.alert_file import in_words
 from pave.model.diagnostics import Refused, Unknown, error

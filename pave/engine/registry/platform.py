@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from pave.engine.context import Context
 from pave.engine.operations import Nothing, Operation
 from pave.engine.registry import stacks
+from pave.engine.signals.watching import alerts_of
 from pave.engine.views import EnvironmentView, Overview
-from pave.engine.watching import alerts_of
 from pave.model.diagnostics import Source, error
 from pave.request.roles import Verb
 

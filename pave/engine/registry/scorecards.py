@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context
 from pave.engine.operations import Nothing, Operation
-from pave.engine.scoring import Known
+from pave.engine.product.scoring import Known
 from pave.model.diagnostics import Unknown, error
 from pave.model.schema import nearest
 from pave.model.scorecard import Scorecard

@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context
-from pave.engine.facts import LOOKED_AT, Asking, Facts
+from pave.engine.judgement.facts import LOOKED_AT, Asking, Facts
+from pave.engine.judgement.spending import Bill
 from pave.engine.judging import moment
 from pave.engine.operations import Operation
-from pave.engine.spending import Bill
 from pave.model.diagnostics import Unknown, error
 from pave.model.names import Ref
 from pave.model.schema import nearest

@@ -10,7 +10,7 @@ import pytest
 from alerting_for_tests import ORDERS, PAYMENTS, PLATFORM, PROD, SAM, SNAPSHOT, Watcher, alerting_world
 from sqlalchemy import Engine
 
-from pave.engine import alerting, notifying
+from pave.engine.signals import alerting, notifying
 from pave.model.alert import BrokenRule
 from pave.model.alert_file import read_alert
 from pave.model.diagnostics import Conflict, Unknown, error

@@ -27,8 +27,8 @@ from sqlalchemy import Engine
 from pave.adapters.notify import Addresses, Alertmanager, Mail, Slack, Webhook
 from pave.adapters.notify.post import post
 from pave.apply.retry import Transient
-from pave.engine import notifying
-from pave.engine.notifying import Notifier
+from pave.engine.signals import notifying
+from pave.engine.signals.notifying import Notifier
 from pave.model.diagnostics import Refused
 from pave.model.notifications import Channel, Notifications
 from pave.ports import Delivered

@@ -17,7 +17,7 @@ from pave.adapters.git.services import GitRepositories
 from pave.adapters.postgres.changes import PostgresChanges
 from pave.adapters.postgres.post import PostgresPost
 from pave.apply.retry import Transient
-from pave.engine import hearing, reviews
+from pave.engine.forge import hearing, reviews
 from pave.model.diagnostics import Refused, Unknown, error
 from pave.ports import ForgeEvent
 from pave.request.access import SYSTEM

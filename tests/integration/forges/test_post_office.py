@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 from pave.adapters.postgres.post import PostgresPost
 from pave.apply.retry import Transient
 from pave.apply.run import State
-from pave.engine import telling
+from pave.engine.forge import telling
 from pave.model.diagnostics import Refused, error
 from pave.model.names import Address, Ref
 from pave.ports import CommitStatus, Event, ForgeEvent

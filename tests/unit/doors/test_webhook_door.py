@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from pave.doors import webhooks
-from pave.engine.hearing import Heard
+from pave.engine.forge.hearing import Heard
 from pave.model.diagnostics import Forbidden, Refused, Unknown, error
 from pave.ports import Unsigned
 

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from pave.engine.approving import refusal_to_answer
+from pave.engine.judgement.approving import refusal_to_answer
 from pave.engine.judging import approval_digest
 from pave.engine.world import World
 from pave.model.entity import Entity

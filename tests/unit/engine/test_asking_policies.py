@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from pave.engine.policies import changed_policies, policy_findings, policy_tests, rules_in_force, tried_on
+from pave.engine.judgement.policies import changed_policies, policy_findings, policy_tests, rules_in_force, tried_on
 from pave.model.names import Address
 from pave.model.policy import Policies
 from pave.model.policy_file import read_policies

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from pave.apply.retry import Transient
-from pave.engine.collecting import Collector
+from pave.engine.signals.collecting import Collector
 from pave.model.diagnostics import error
 from pave.observe.series import Sample
 

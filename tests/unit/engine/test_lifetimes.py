@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import pytest
 
-from pave.engine import tending
 from pave.engine.judging import moment
+from pave.engine.upkeep import tending
 from pave.engine.world import World
 from pave.model.deployment import Deployment
 from pave.model.entity import Entity

@@ -14,11 +14,11 @@ from site_for_tests import NOW, FakeEvents
 from trees_for_tests import MemoryTree
 
 from pave.apply.run import Run, State
-from pave.engine.approving import refusal_to_answer
-from pave.engine.reviews import merge
+from pave.engine.forge.reviews import merge
+from pave.engine.judgement.approving import refusal_to_answer
+from pave.engine.judgement.waiving import authors_of, waived_by
 from pave.engine.snapshots import Overlay
 from pave.engine.submit import check
-from pave.engine.waiving import authors_of, waived_by
 from pave.model.diagnostics import Forbidden
 from pave.model.names import Address, Ref
 from pave.model.people import SYSTEM

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pave.engine.judgement.waiving import authors_of
 from pave.engine.judging import moment
-from pave.engine.waiving import authors_of
 from pave.engine.world import World
 from pave.model.diagnostics import Diagnostic, Forbidden, Unknown, error
 from pave.model.names import Ref

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from pave.engine import hearing, telling
+from pave.engine.forge import hearing, telling
 from pave.engine.world import World
 from pave.ports import Letter
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from pave.engine.signatures import signature_of
-from pave.engine.spending import Bill
+from pave.engine.delivery.signatures import signature_of
+from pave.engine.judgement.spending import Bill
 from pave.engine.world import World
 from pave.model.deployment import Deployment
 from pave.model.entity import Entity

@@ -9,9 +9,9 @@ import logging
 import threading
 from collections.abc import Callable
 
-from pave.engine.metering import meter
-from pave.engine.scoring import keep_scores
-from pave.engine.trying import WINDOW
+from pave.engine.judgement.trying import WINDOW
+from pave.engine.product.scoring import keep_scores
+from pave.engine.upkeep.metering import meter
 from pave.engine.world import World
 
 METER_SECONDS = 5.0

@@ -11,10 +11,10 @@ import logging
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from pave.engine.changes import PREVIEW, preview_name
-from pave.engine.following import ask, promote_what_is_due
-from pave.engine.pushes import process
-from pave.engine.reviews import remove
+from pave.engine.delivery.following import ask, promote_what_is_due
+from pave.engine.forge.changes import PREVIEW, preview_name
+from pave.engine.forge.pushes import process
+from pave.engine.forge.reviews import remove
 from pave.engine.world import World
 from pave.model.diagnostics import Refused
 from pave.model.duration import idle_time, instant

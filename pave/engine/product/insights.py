@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from pave.apply.run import TERMINAL, Run, State
-from pave.engine.trying import lately
+from pave.engine.judgement.trying import lately
 from pave.engine.world import World
 from pave.observe.delivery import Figures, Period, dora
 from pave.observe.demand import DENIED, NEED, Ended, Missed, Newcomers, Wish, newcomers, rank

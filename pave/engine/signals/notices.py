@@ -218,6 +218,7 @@ def _alert(event: Event, to: tuple[Ref, ...], title: str, suffix: str = "", chan
     stack = "/" in event.subject and not event.type.endswith(("broken", "blind"))
     if stack and event.type != "alert.resolved":
         facts["Logs"] = f"pave logs {event.subject}"
+        facts["Charts"] = f"pave dashboard {event.subject}"
         facts["Details"] = f"pave alert show {alerts[0]['id']}"
         facts["Take care of it"] = f"pave alert ack {alerts[0]['id']}"
     elif stack:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pave.engine.spending import tariffs_of
+from pave.engine.judgement.spending import tariffs_of
 from pave.engine.world import World
 from pave.model.module import Module
 from pave.model.names import Address

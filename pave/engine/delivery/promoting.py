@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from pave.engine.delivering import BACK, FAILED
+from pave.engine.delivery.delivering import BACK, FAILED
 from pave.engine.world import World
 from pave.model.deployment import Deployment
 from pave.model.diagnostics import Conflict, error

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from pave.engine.trying import MOST_PLACES, Tried, subject_of
+from pave.engine.judgement.trying import MOST_PLACES, Tried, subject_of
 from pave.engine.world import World
 from pave.model.diagnostics import Diagnostic, error
 from pave.model.names import Address

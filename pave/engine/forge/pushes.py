@@ -11,8 +11,8 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from pave.engine.checking import diagnostics
-from pave.engine.reviews import Said, branch_moved
+from pave.engine.delivery.checking import diagnostics
+from pave.engine.forge.reviews import Said, branch_moved
 from pave.engine.submit import submit
 from pave.engine.world import World
 from pave.model.diagnostics import Diagnostic, Forbidden, Refused, Unknown, error

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from pave.engine.facts import evidence_of
+from pave.engine.judgement.facts import evidence_of
 from pave.engine.world import World
 from pave.model.catalog import Found
 from pave.model.deployment import Deployment

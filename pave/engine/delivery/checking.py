@@ -16,7 +16,7 @@ from typing import Any
 
 from pave.apply.retry import ApplyError
 from pave.apply.run import ORDER, StepState
-from pave.engine.signatures import signature_of
+from pave.engine.delivery.signatures import signature_of
 from pave.engine.work import Skipped, Work
 from pave.model.diagnostics import Diagnostic, Refused, Source, error
 from pave.model.workload import Workload

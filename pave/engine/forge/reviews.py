@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pave.apply.run import TERMINAL, State, StepState
-from pave.engine import changes
-from pave.engine.changes import preview_name
+from pave.engine.forge import changes
+from pave.engine.forge.changes import preview_name
+from pave.engine.judgement.waiving import authors_of
 from pave.engine.submit import check as submit_check
 from pave.engine.submit import submit
-from pave.engine.waiving import authors_of
 from pave.engine.world import World
 from pave.model.diagnostics import Forbidden, Refused, error
 from pave.model.names import Ref

@@ -1,6 +1,6 @@
 """Change requests, as the stages of a run see them: what is previewed, seeded and merged.
 
-What happens to a change request before and after its runs is in `pave.engine.reviews`.
+What happens to a change request before and after its runs is in `pave.engine.forge.reviews`.
 """
 
 from __future__ import annotations

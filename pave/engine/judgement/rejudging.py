@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping
 
-from pave.engine.facts import LOOKED_AT, Asking, Facts, whole_of
+from pave.engine.judgement.facts import LOOKED_AT, Asking, Facts, whole_of
+from pave.engine.judgement.policies import policy_findings
+from pave.engine.judgement.spending import Bill
 from pave.engine.judging import moment, rules_of
 from pave.engine.planning import resolve
-from pave.engine.policies import policy_findings
-from pave.engine.spending import Bill
 from pave.engine.world import World
 from pave.model.diagnostics import Refused
 from pave.model.names import Address

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pave.engine import changes
-from pave.engine.changes import merge_source
-from pave.engine.delivering import BACK, FAILED
-from pave.engine.promoting import promoted
+from pave.engine.delivery.delivering import BACK, FAILED
+from pave.engine.delivery.promoting import promoted
+from pave.engine.forge import changes
+from pave.engine.forge.changes import merge_source
 from pave.engine.work import Skipped, Work
 from pave.model.deployment import Deployment
 from pave.model.deployment_file import path_of

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from pave.apply.retry import Transient, delay
-from pave.engine.notices import notices
+from pave.engine.signals.notices import notices
 from pave.engine.world import World
 from pave.model.diagnostics import Refused
 from pave.model.snapshot import Snapshot

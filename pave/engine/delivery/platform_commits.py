@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pave.apply.run import TERMINAL, Run, State
-from pave.engine.places import Place, in_order
+from pave.engine.delivery.places import Place, in_order
 from pave.engine.world import World
 from pave.model.deployment_file import path_of
 from pave.model.names import Address

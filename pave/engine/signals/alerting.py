@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from pave.engine.following import ask
-from pave.engine.watching import ROLLBACK, RUNBOOK, Look, Watch
+from pave.engine.delivery.following import ask
+from pave.engine.signals.watching import ROLLBACK, RUNBOOK, Look, Watch
 from pave.engine.world import World
 from pave.model.alert import SEVERITIES, Target
 from pave.model.duration import duration

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pave.apply.retry import ApplyError, Transient, delay
-from pave.engine import reviews, telling
-from pave.engine.pushes import process
+from pave.engine.forge import reviews, telling
+from pave.engine.forge.pushes import process
 from pave.engine.world import World
 from pave.model.diagnostics import Refused, Unknown, error
 from pave.model.names import Ref, suggest_name

@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pave.apply.run import State
-from pave.engine import changes, pushes, reviews
-from pave.engine.delivering import broke, cancelled, lived
-from pave.engine.promoting import outcome, source_of
-from pave.engine.rollouts import bake_time
+from pave.engine.delivery.delivering import broke, cancelled, lived
+from pave.engine.delivery.promoting import outcome, source_of
+from pave.engine.delivery.rollouts import bake_time
+from pave.engine.forge import changes, pushes, reviews
 from pave.engine.submit import submit
 from pave.engine.work import Work
 from pave.engine.world import World

@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from pave.apply.run import TERMINAL
-from pave.engine.places import Place, Whereabouts, in_order
-from pave.engine.platform_commits import places_of
-from pave.engine.promoting import outcome, source_of
-from pave.engine.signatures import signature_of
+from pave.engine.delivery.places import Place, Whereabouts, in_order
+from pave.engine.delivery.platform_commits import places_of
+from pave.engine.delivery.promoting import outcome, source_of
+from pave.engine.delivery.signatures import signature_of
 from pave.engine.world import World
 from pave.model.deployment import Deployment
 from pave.model.diagnostics import Unknown, error

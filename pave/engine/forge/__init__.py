@@ -1,0 +1,1 @@
+"""Repositories and what happens at them: pushes, change requests, outside forges."""

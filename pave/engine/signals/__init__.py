@@ -1,0 +1,1 @@
+"""What is measured, watched and told: meters, charts, alerts, messages to people."""
