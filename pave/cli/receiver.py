@@ -48,7 +48,8 @@ def receiving() -> Iterator[Receiver]:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    receiver.url = f"http://127.0.0.1:{server.server_address[1]}"
+    port = server.server_address[1]
+    receiver.url = f"http://127.0.0.1:{port}"
     thread = threading.Thread(target=server.serve_forever, name="pave-demo-receiver", daemon=True)
     thread.start()
     try:
