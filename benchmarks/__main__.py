@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import alerting, delivery, figures, guardrails, logs, observing
+from benchmarks import alerting, delivery, figures, guardrails, logs, mismatch, observing
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ FIGURES: Sequence[Figure] = (
     Figure("metrics.cpu", "%", 20.0, observing.metrics_cpu, 2),
     Figure("metrics.disk", "MB", 500.0, observing.metrics_disk, 1),
     Figure("dashboard.server", "ms", 150.0, observing.dashboard_server),
+    Figure("dora.mismatch", "differences", 0.0, mismatch.dora_mismatch, 1),
     Figure("alert.delay", "s", 15.0, alerting.alert_delay, 3),
 )
 

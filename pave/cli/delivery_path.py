@@ -19,10 +19,10 @@ _VISITOR = ("-c", "user.name=A visitor", "-c", "user.email=visitor@example.inval
 _SECONDS = 90.0
 
 
-def git(tour: Tour, *arguments: str, at: str = "orders") -> str:
-    """The real git, as the visitor, with the token in its environment and nowhere else; what it said."""
+def git(tour: Tour, *arguments: str, at: str = "orders", token: str = "") -> str:
+    """The real git, as the visitor or who else's token it is, which is in its environment and nowhere else."""
     folder = tour.folder / at
-    header = f"Authorization: Bearer {tour.client.token}"
+    header = f"Authorization: Bearer {token or tour.client.token}"
     environment = {
         "PATH": os.environ.get("PATH", subprocesses.PATH),
         "HOME": str(tour.folder),
@@ -64,7 +64,9 @@ def wait_until(what: str, found: Callable[[], Any], seconds: float = _SECONDS) -
     return answer
 
 
-def _at(tour: Tour, stack: str, commit_id: str) -> Callable[[], bool]:
+def at(tour: Tour, stack: str, commit_id: str) -> Callable[[], bool]:
+    """Whether a commit is live there."""
+
     def there() -> bool:
         found = tour.client.call("GET", f"/stacks/{stack}")
         return bool(found["commit"] == commit_id and found["phase"] == "live")
@@ -80,7 +82,7 @@ def push(tour: Tour) -> str:
     said = git(tour, "push", "origin", "main")
     if "remote: Deploying" not in said:
         raise NotHeld(f"the push was not told what happens next: {said[-300:]}")
-    wait_until("the deployment", _at(tour, "dev/orders", made))
+    wait_until("the deployment", at(tour, "dev/orders", made))
     if "wave" not in tour.visit(tour.urls["dev"]).text:
         raise NotHeld("the new version does not answer")
     return f"{made[:7]} is live on dev {time.monotonic() - began:.1f} s after git push"
@@ -127,7 +129,7 @@ def merge(tour: Tour) -> str:
     """Merged: live on dev with the digest that was checked, the preview gone."""
     tour.ask("POST", "/changes/orders/1/merge")
     head = tour.client.call("GET", "/changes/orders/1")["merged"]
-    wait_until("the deployment of the merge", _at(tour, "dev/orders", head))
+    wait_until("the deployment of the merge", at(tour, "dev/orders", head))
 
     def gone() -> bool:
         return all(one["environment"] != "preview-orders-1" for one in tour.client.call("GET", "/stacks")["stacks"])
@@ -170,7 +172,7 @@ def bad_release(tour: Tour) -> str:
         return any(one["commit"] == broken and one["outcome"] == "rolled-back" for one in deliveries)
 
     wait_until("the way back", rolled_back)
-    wait_until("the version before", _at(tour, "dev/orders", before))
+    wait_until("the version before", at(tour, "dev/orders", before))
     tour.visit(tour.urls["dev"]).raise_for_status()
     return f"{broken[:7]} answered with errors only; {before[:7]} serves again, and Git says so"
 

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,7 @@ from pave.cli import render
 from pave.cli.client import Client, Refusal, target
 from pave.cli.commands import FAILED, Session
 from pave.cli.local import MACHINE, refusals
+from pave.cli.receiver import ADDRESS, Receiver, receiving
 from pave.doors.presence import Ready
 from pave.settings import Settings
 
@@ -92,8 +94,8 @@ def demo(
     data = session.data.absolute() if session.data else Path(tempfile.mkdtemp(prefix="pave-demo-"))
     timeline = Timeline()
     try:
-        with refusals():
-            _serve(data, timeline, once=once)
+        with refusals(), receiving() as receiver:
+            _serve(data, timeline, receiver, once=once)
     finally:
         _take_down(data, remove=session.data is None)
     if json_file is not None:
@@ -102,33 +104,36 @@ def demo(
         raise typer.Exit(FAILED)
 
 
-def _serve(data: Path, timeline: Timeline, *, once: bool) -> None:
+def _serve(data: Path, timeline: Timeline, receiver: Receiver, *, once: bool) -> None:
     from pave import wiring  # noqa: PLC0415 — loads the whole platform
 
-    settings = Settings.load({"data": data, "port": 0, "router_port": 0})
+    pager = f"{ADDRESS}={receiver.url}"
+    settings = Settings.load({"data": data, "port": 0, "router_port": 0, "notify_addresses": pager})
     timeline.current = "Pave comes up"
 
     def ready(said: Ready) -> None:
         up = {"name": "Pave comes up", "seconds": round(said.seconds, 3), "ok": True, "detail": f"ready at {said.url}"}
         timeline.steps.append(up)
-        threading.Thread(target=_visit, args=(data, timeline, said, once), name="pave-visitor", daemon=True).start()
+        walk = partial(_visit, said, receiver, timeline, once=once)
+        threading.Thread(target=walk, args=(data,), name="pave-visitor", daemon=True).start()
 
     wiring.serve(settings, ready)
 
 
-def _visit(data: Path, timeline: Timeline, said: Ready, once: bool) -> None:  # noqa: FBT001 — a thread's arguments
+def _visit(said: Ready, receiver: Receiver, timeline: Timeline, data: Path, *, once: bool) -> None:
     """Walk all steps, then show the timeline; with `once` take all away and end the server."""
-    from pave.cli import delivery_path, guardrail_path  # noqa: PLC0415 — real clients: heavy, and only here
+    from pave.cli import delivery_path, guardrail_path, observing_path  # noqa: PLC0415 — real clients: heavy, and only here
     from pave.cli.golden_path import STEPS, TEARDOWN, Tour  # noqa: PLC0415
 
     out = render.console()
     folder = Path(tempfile.mkdtemp(prefix="pave-visitor-"))
-    tour = Tour(Client(target(data, "", "")), folder)
+    tour = Tour(Client(target(data, "", "")), folder, receiver)
     live = Live(timeline, console=out, refresh_per_second=8) if out.is_terminal else contextlib.nullcontext()
     try:
         with live:
             _tell(out, timeline)
-            for name, walk in (*STEPS, *guardrail_path.STEPS, *delivery_path.STEPS, *((TEARDOWN,) if once else ())):
+            paths = (*STEPS, *guardrail_path.STEPS, *delivery_path.STEPS, *observing_path.STEPS)
+            for name, walk in (*paths, *((TEARDOWN,) if once else ())):
                 with timeline.step(name) as done:
                     done["detail"] = walk(tour)
                 _tell(out, timeline)

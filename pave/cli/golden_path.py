@@ -17,6 +17,7 @@ import psycopg
 import pygit2
 
 from pave.cli.client import Client
+from pave.cli.receiver import Receiver
 
 EIGHT = [
     {"name": f"{name}{number}", "type": type_}
@@ -45,10 +46,11 @@ class NotHeld(Exception):
 
 @dataclass
 class Tour:
-    """One walk: the client, a folder for a repository of the visitor's own, and what was made on the way."""
+    """One walk: the client, a folder of the visitor's own, who is paged, and what was made on the way."""
 
     client: Client
     folder: Path
+    receiver: Receiver | None = None
     urls: dict[str, str] = field(default_factory=dict)
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:

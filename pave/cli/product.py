@@ -145,6 +145,13 @@ def insights(data: Mapping[str, Any]) -> RenderableType:
             }
         ),
     ]
+    money = data["cost"]
+    so_far = f"{money['so_far']} {money['currency']} so far, {money['projection']} at its end"
+    monthly = f"{money['monthly']} {money['currency']} a month"
+    unpriced = f", without {money['unpriced']} things of no known price" if money["unpriced"] else ""
+    parts += [Text("\nCost", "bold"), facts({"this month": so_far, "what is there": f"{monthly}{unpriced}"})]
+    if reliability["objectives"]:
+        parts += [Text("\nReliability", "bold"), _objectives(reliability["objectives"])]
     if data["guardrails"]:
         out = grid("guardrail", "found", "denied", "waived", "waited for people")
         for one in data["guardrails"][:_MOST]:
@@ -157,6 +164,22 @@ def insights(data: Mapping[str, Any]) -> RenderableType:
         answers = {name: f"{list(months.values())[-1]:.1f} of 5" for name, months in data["survey"].items() if months}
         parts += [Text("\nSurvey", "bold"), facts(answers)]
     return Group(*parts)
+
+
+def _objectives(objectives: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """The worst objectives with what is left of their error budgets."""
+    out = grid("", "stack", "objective", "wanted", "now", "budget left")
+    for one in objectives[:_MOST]:
+        tone = {"kept": "succeeded", "burning": "degraded"}.get(one["state"], "failed")
+        out.add_row(
+            status(tone, one["state"]),
+            Text(one["stack"], "cyan"),
+            one["name"],
+            one["objective"],
+            one["good"],
+            one["left"],
+        )
+    return out
 
 
 def health(data: Mapping[str, Any]) -> RenderableType:

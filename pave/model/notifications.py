@@ -13,8 +13,8 @@ from pave.model.duration import duration
 from pave.model.names import Ref
 
 TYPES = ("slack", "webhook", "mail")
-TOPICS = ("alert", "approval", "delivery", "environment")
-"""What there may be to say: alerts; questions and their answers; what failed or was rolled back; what ends."""
+TOPICS = ("alert", "approval", "delivery", "environment", "feedback")
+"""What there may be to say: alerts; questions and their answers; what failed or was rolled back; what ends; answers."""
 
 
 @dataclass(frozen=True)

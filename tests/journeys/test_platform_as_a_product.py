@@ -76,7 +76,15 @@ def test_a_component_is_scored_with_its_next_step(there: Platform) -> None:
 
 def test_pave_says_how_it_is_and_what_it_means_to_do(there: Platform) -> None:
     health = there.get("/health")
-    assert {one["name"] for one in health["parts"]} >= {"database", "queue", "reconciler", "disk"}
+    assert {one["name"] for one in health["parts"]} >= {
+        "database",
+        "queue",
+        "reconciler",
+        "disk",
+        "collector",
+        "alerting",
+        "notifier",
+    }
     assert all(one["state"] != "bad" for one in health["parts"])
     assert [one["name"] for one in there.get("/roadmap")["items"]] == ["kafka"]
     newest = there.get("/changelog")["changes"][0]

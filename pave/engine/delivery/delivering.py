@@ -28,6 +28,7 @@ from pave.request.intent import (
     RollbackAll,
 )
 
+_LOOKED_THROUGH = 200
 OPEN, LIVE, FAILED, BACK, SUPERSEDED, CANCELLED = "open", "live", "failed", "rolled-back", "superseded", "cancelled"
 
 _CAUSES: dict[type[Any], str] = {
@@ -89,19 +90,31 @@ def _begin(work: Work, stack: Address, deployment: Deployment, old: Deployment |
 
 
 def _broken(work: Work, stack: Address) -> Delivery | None:
-    """The delivery that this one makes good: the newest one, if it failed or is being rolled back."""
+    """The delivery that this one makes good: the newest one, if it failed or is being rolled back.
+
+    One that ended before it came to live made nothing good: what it was to make good is this one's to do.
+    """
     newest = next(iter(work.world.deliveries.find(stack=stack, limit=1)), None)
     if newest is None or newest.recovered_at is not None or newest.run == work.run.id:
         return None
-    undone = isinstance(work.run.request.intent, Rollback | RollbackAll | Advance)
-    return newest if newest.outcome in (FAILED, BACK) or undone else None
+    if newest.outcome in (FAILED, BACK) or isinstance(work.run.request.intent, Rollback | RollbackAll | Advance):
+        return newest
+    return _recovered_by(work, newest) if newest.outcome in (SUPERSEDED, CANCELLED) else None
+
+
+def _recovered_by(work: Work, one: Delivery) -> Delivery | None:
+    run = one.recovers.partition(":")[0]
+    return work.world.deliveries.get(run, one.stack) if run else None
 
 
 def _committed(work: Work, deployment: Deployment, old: Deployment | None) -> datetime | None:
-    """When the oldest commit that comes to live with this one was made."""
+    """When the oldest commit that comes to live with this one was made; what only Git wanted was not live."""
     if not deployment.repository:
         return None
-    since = old.commit if old and old.repository == deployment.repository else ""
+    known = work.world.deliveries.find(stack=deployment.address, limit=_LOOKED_THROUGH)
+    lived_ = next((one for one in known if one.outcome == LIVE), None)
+    before = lived_ if known else old
+    since = before.commit if before and before.repository == deployment.repository else ""
     commits = work.world.repositories.log(deployment.repository, deployment.commit, since, limit=500) if since else ()
     if commits:
         return min(one.at for one in commits)
@@ -126,9 +139,10 @@ def lived(work: Work, stack: Address) -> None:
     if one is None or one.outcome != OPEN:
         return
     work.world.deliveries.put(one.run, stack, outcome=LIVE, live_at=now)
-    for broken in work.world.deliveries.find(stack=stack, limit=50) if one.recovers else ():
-        if broken.id == one.recovers:
-            work.world.deliveries.put(broken.run, stack, recovered_at=now)
+    broken = _recovered_by(work, one)
+    while broken is not None and broken.recovered_at is None:  # also what a failed attempt was to make good
+        work.world.deliveries.put(broken.run, stack, recovered_at=now)
+        broken = _recovered_by(work, broken)
 
 
 def broke(work: Work, stack: Address, reason: str) -> None:

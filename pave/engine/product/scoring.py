@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from pave.engine.judgement.facts import evidence_of
+from pave.engine.signals.golden_signals import NOTHING_MEASURED, signals_of
 from pave.engine.world import World
 from pave.model.catalog import Found
 from pave.model.deployment import Deployment
@@ -66,9 +67,13 @@ class Known:
             "evidence": evidence_of(self.world, newest) if newest else dict(NOTHING_KNOWN),
             "guardrails": self._guardrails(stacks),
             "delivery": self._delivery(component),
-            "signals": {"requests_per_minute": UNKNOWN, "error_rate": UNKNOWN, "p95_seconds": UNKNOWN},
+            "signals": self._signals.get(component) or dict(NOTHING_MEASURED),
             "cost": self._cost(component, entity, owner),
         }
+
+    @cached_property
+    def _signals(self) -> Mapping[str, Mapping[str, float]]:
+        return signals_of(self.world, self.now)
 
     @cached_property
     def _cards(self) -> list[tuple[str, Scorecard]]:

@@ -18,7 +18,15 @@ from pave.engine.world import World
 from pave.observe.demand import flows
 from pave.request.roles import Verb
 
-_SLOW_ROUNDS = {"reconciler": 300.0, "housekeeper": 1200.0, "messenger": 120.0, "usage": 60.0}
+_SLOW_ROUNDS = {
+    "reconciler": 300.0,
+    "housekeeper": 1200.0,
+    "messenger": 120.0,
+    "usage": 60.0,
+    "collector": 60.0,
+    "alerting": 60.0,
+    "notifier": 60.0,
+}
 """Seconds without a round from which on something is wrong; the slowest of them is planned every ten minutes."""
 _SLOW_DATABASE, _LONG_QUEUE = 0.25, 60.0
 _LITTLE_DISK, _TOO_LITTLE_DISK = 0.10, 0.03

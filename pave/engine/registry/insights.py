@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context
+from pave.engine.costs import report
 from pave.engine.operations import Operation
 from pave.engine.product.insights import arrivals, ended_runs, rule_use, survey_means, weeks_of_delivery, wishes
 from pave.engine.registry.dora import past
+from pave.engine.registry.objectives import SloView, objectives_of
 from pave.observe.demand import flows
+from pave.plan.cost import rounded
 from pave.request.roles import Verb
 
 _MOST_WISHES = 50
 _WEEKS = 8
+_WORST_FIRST = ("spent", "burning", "kept")
 
 
 class Since(BaseModel):
@@ -94,11 +99,22 @@ class UseView(BaseModel):
 
 
 class ReliabilityView(BaseModel):
-    """How what runs is, right now."""
+    """How what runs is, right now, and how the objectives stand of which requests were measured."""
 
     stacks: int
     healthy: int
     unhealthy: list[str] = Field(default_factory=list)
+    objectives: list[SloView] = Field(default_factory=list, description="Those that are not kept in front.")
+
+
+class MoneyView(BaseModel):
+    """What all of it costs. Amounts are exact, as text."""
+
+    currency: str
+    monthly: str = Field(description="What is there costs so much a month, typically.")
+    so_far: str = Field(description="What it has cost this month.")
+    projection: str = Field(description="What this month will come to, if all stays as it is.")
+    unpriced: int = Field(0, description="How many things the amounts do not contain.")
 
 
 class Insights(BaseModel):
@@ -112,6 +128,7 @@ class Insights(BaseModel):
     used: list[UseView] = Field(description="Operations, the most used first.")
     judged: int = Field(description="Changes that guardrails judged in 30 days.")
     guardrails: list[RuleView]
+    cost: MoneyView
     reliability: ReliabilityView
     survey: dict[str, dict[date, float]] = Field(description="Mean answers, 1 to 5, of months with three or more.")
 
@@ -156,9 +173,29 @@ def _insights(context: Context, given: Since) -> Insights:
         used=[_use(one) for one in sorted(used.values(), key=lambda one: -one["count"])],
         judged=judged,
         guardrails=[RuleView(**asdict(one)) for one in rules],
-        reliability=ReliabilityView(stacks=len(stacks), healthy=len(stacks) - len(ill), unhealthy=ill),
+        cost=_money(context),
+        reliability=ReliabilityView(
+            stacks=len(stacks), healthy=len(stacks) - len(ill), unhealthy=ill, objectives=_objectives(context)
+        ),
         survey={name: dict(months) for name, months in survey_means(world, demand.since.date()).items()},
     )
+
+
+def _money(context: Context) -> MoneyView:
+    found = report(context.world, "service")
+    return MoneyView(
+        currency=found.currency,
+        monthly=rounded(sum((one.cost.monthly for one in found.groups), Decimal(0))),
+        so_far=rounded(sum((one.so_far for one in found.groups), Decimal(0))),
+        projection=rounded(sum((one.projection for one in found.groups), Decimal(0))),
+        unpriced=len({one for group in found.groups for one in group.cost.unpriced}),
+    )
+
+
+def _objectives(context: Context) -> list[SloView]:
+    """Those of which something is known, the worst in front."""
+    known = [one for one in objectives_of(context) if one.state in _WORST_FIRST]
+    return sorted(known, key=lambda one: (_WORST_FIRST.index(one.state), one.stack, one.name))
 
 
 def _week(day: date, figures: dict[str, Any]) -> WeekView:
@@ -185,7 +222,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     ),
     Operation(
         name="insights.show",
-        summary="The platform as a product: delivery, demand, adoption, guardrails, reliability, survey",
+        summary="The platform as a product: delivery, demand, cost, adoption, guardrails, reliability, survey",
         rest="GET /insights",
         cli="insights",
         output=Insights,

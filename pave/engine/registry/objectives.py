@@ -82,20 +82,23 @@ class SloDetail(BaseModel):
 
 
 def _list(context: Context, given: SloFilter) -> SloList:
+    return SloList(slos=objectives_of(context, given.env, given.component))
+
+
+def objectives_of(context: Context, environment: str = "", component: str = "") -> list[SloView]:
+    """How the objectives of stacks stand; of one environment or component, where that is said."""
     found = _Standing(context)
     wanted = [
         target
         for target in found.targets.values()
-        if given.env in ("", target.address.environment) and given.component in ("", target.address.component)
+        if environment in ("", target.address.environment) and component in ("", target.address.component)
     ]
-    return SloList(
-        slos=[
-            found.view(slo, target)
-            for target in sorted(wanted, key=lambda one: one.address)
-            for slo in slos_of(found.snapshot)
-            if slo.applies.to(target)
-        ]
-    )
+    return [
+        found.view(slo, target)
+        for target in sorted(wanted, key=lambda one: one.address)
+        for slo in slos_of(found.snapshot)
+        if slo.applies.to(target)
+    ]
 
 
 def _show(context: Context, given: OneSlo) -> SloDetail:

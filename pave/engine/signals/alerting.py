@@ -117,7 +117,8 @@ class Alerting:
         number = 0
         while not self._stop.is_set():
             try:
-                self.look()
+                with self._world.pulse.beat("alerting", self._world.clock.now):
+                    self.look()
                 self._failed = 0
                 if number % _SLOW_ROUNDS == 0:
                     now = self._world.clock.now()

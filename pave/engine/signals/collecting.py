@@ -155,7 +155,8 @@ class Collector:
     def _rounds(self) -> None:
         while not self._stop.is_set():
             try:
-                self.look()
+                with self._world.pulse.beat("collector", self._world.clock.now):
+                    self.look()
             except Exception:  # noqa: BLE001 — one bad round must not end all later ones
                 _log.exception("A round of collecting failed; the next one tries again")
             # Always at the same place within the ten seconds that a reading is kept for: none has two, none has none.

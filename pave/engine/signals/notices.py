@@ -188,6 +188,21 @@ def _blind(_: World, __: Snapshot, event: Event) -> Said:
     )
 
 
+def _feedback_answered(world: World, _: Snapshot, event: Event) -> Said:
+    voice = world.feedback.get(event.subject.partition("/")[2])
+    if voice is None or not voice.reply:
+        return
+    yield Notice(
+        key=f"{event.type}/{event.id}",
+        to=(voice.author,),
+        topic="feedback",
+        subject=event.subject,
+        title=f"{voice.replied_by.short if voice.replied_by else 'Somebody'} answered your feedback",
+        text=voice.reply,
+        facts={"You said": voice.text[:300], "State": voice.state},
+    )
+
+
 def _channel_tested(_: World, __: Snapshot, event: Event) -> Said:
     yield Notice(
         key=f"{event.type}/{event.id}",
@@ -292,6 +307,7 @@ ABOUT: Mapping[str, Callable[[World, Snapshot, Event], Said]] = {
     "alert.resolved": _resolved,
     "alert.test": _tested,
     "alert.blind": _blind,
+    "feedback.answered": _feedback_answered,
     "notification.test": _channel_tested,
 }
 """Who is told what of which event; no other event is anybody's news."""

@@ -153,9 +153,10 @@ class Notifier:
         number = 0
         while not self._stop.is_set():
             try:
-                if look(self._world):
-                    self._changed.set()
-                self.deliver()
+                with self._world.pulse.beat("notifier", self._world.clock.now):
+                    if look(self._world):
+                        self._changed.set()
+                    self.deliver()
                 if number % _SLOW_ROUNDS == 0:
                     self._world.outbox.forget(self._world.clock.now() - MEMORY)
             except Exception:  # noqa: BLE001 — one bad round must not end all later ones
