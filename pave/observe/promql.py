@@ -11,8 +11,11 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pave.model.alert import SLO
 from pave.model.dashboard import Chart, Dashboard
 from pave.model.diagnostics import Refused, error
+from pave.observe import burn
+from pave.observe.alert_rules import PLACE
 from pave.observe.answering import QUANTILES
 from pave.observe.dashboards import questions
 from pave.observe.series import Aggregation, Question
@@ -98,6 +101,47 @@ def rules(dashboards: Iterable[Dashboard]) -> dict[str, Any]:
                     recorded.append(rule)
         groups.append({"name": f"pave-{one.name}", "interval": "1m", "rules": recorded})
     return {"groups": groups}
+
+
+def alerting_rules(slos: Iterable[SLO]) -> dict[str, Any]:
+    """Objectives as alerting rules: one for each pair of windows, for every stack at once.
+
+    What a component says for itself by an annotation is not in them. The pair of a minute and 20 seconds is Pave's own:
+    a Prometheus that looks every 15 seconds cannot see it.
+    """
+    groups = []
+    for slo in slos:
+        made = [
+            {
+                "alert": f"{slo.name}-{burn.SUFFIXES[window.severity]}",
+                "expr": " and ".join(
+                    f"{_bad_share(slo, f'{int(each.total_seconds())}s')} >= {burn.allowed(slo, window):.6g}"
+                    for each in (window.long, window.short)
+                ),
+                "labels": {"severity": window.severity, "slo": slo.name, **slo.labels},
+                "annotations": {
+                    "summary": f"{slo.title}: the error budget burns",
+                    **({"runbook_url": slo.runbook} if slo.runbook else {}),
+                },
+            }
+            for window in burn.WINDOWS
+            if window.name != "fast"
+        ]
+        groups.append({"name": f"pave-slo-{slo.name}", "rules": made})
+    return {"groups": groups}
+
+
+def _bad_share(slo: SLO, window: str) -> str:
+    """The share of requests that were not good, by stack."""
+
+    def rate(metric: str, where: Where) -> str:
+        return f"sum by ({', '.join(PLACE)}) (rate({selector(metric, where)}[{window}]))"
+
+    if slo.indicator == "availability":
+        return f"({rate('http_requests_total', {'code': '5xx'})} / {rate('http_requests_total', {})})"
+    metric = "http_request_duration_seconds_bucket"
+    good = rate(metric, {"le": f"{slo.threshold:g}"})
+    return f"(1 - {good} / {rate(metric, {'le': '+Inf'})})"
 
 
 def _expressions(dashboard: Dashboard, chart: Chart, window: str) -> list[tuple[str, str]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from pave.engine.context import Context, address_of
-from pave.engine.operations import Operation
+from pave.engine.operations import Nothing, Operation
+from pave.engine.registry.dashboards import ExportView
 from pave.engine.signals.watching import Watch, slos_of
 from pave.model.alert import SLO, Target
 from pave.model.alert_file import in_words
@@ -17,6 +19,7 @@ from pave.model.names import Address
 from pave.model.schema import nearest
 from pave.observe import burn
 from pave.observe.alert_rules import Answers
+from pave.observe.promql import alerting_rules
 from pave.plan.wanted import deployment_of
 from pave.request.roles import Verb
 
@@ -186,7 +189,25 @@ class _Standing:
         return burn.counted(slo, window, answers, steps).get(stack)
 
 
+def _export(context: Context, _: Nothing) -> ExportView:
+    slos = [one for _, one in sorted(context.world.snapshots.current().slos.items()) if not one.off]
+    return ExportView(file="slos.rules.yaml", text=yaml.safe_dump(alerting_rules(slos), sort_keys=False, width=1000))
+
+
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
+    Operation(
+        name="slo.export",
+        summary="The objectives as Prometheus' alerting rules",
+        rest="GET /slo-files/prometheus",
+        cli="slo export",
+        input=Nothing,
+        output=ExportView,
+        handler=_export,
+        scopes=("stack:read",),
+        verb=Verb.READ,
+        read_only=True,
+        examples=("pave slo export > slos.rules.yaml",),
+    ),
     Operation(
         name="slo.list",
         summary="The objectives of stacks, and what is left of their error budgets",

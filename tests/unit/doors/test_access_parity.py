@@ -118,6 +118,7 @@ TABLE = {
     "score.show": EVERYBODY,
     "scorecard.list": EVERYBODY,
     "scorecard.show": EVERYBODY,
+    "slo.export": EVERYBODY,
     "slo.list": EVERYBODY,
     "slo.show": EVERYBODY,
     "stack.converge": OWNERS_AND_AGENTS,

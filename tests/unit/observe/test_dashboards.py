@@ -6,14 +6,16 @@ import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from pave.model.alert_file import built_in_slos
 from pave.model.names import Address
 from pave.observe.dashboards import alerted, delivered, of_service, questions, scaled, step_for
 from pave.observe.measured import BY_NAME
-from pave.observe.promql import grafana, promql, rules, selector
+from pave.observe.promql import alerting_rules, grafana, promql, rules, selector
 from pave.observe.series import Aggregation, Line, Question
 from pave.ports import Delivery
 
@@ -123,6 +125,24 @@ def test_prometheus_takes_the_rules(tmp_path: Path) -> None:
     boards = [of_service(Address("dev", name), ("postgres", "queue"), ("http_requests_total",)) for name in ("a", "b")]
     found = rules(boards)
     assert sum(len(one["rules"]) for one in found["groups"]) > 30
+    prometheus_takes(found, tmp_path)
+
+
+def test_prometheus_takes_the_objectives_as_alerts(tmp_path: Path) -> None:
+    found = alerting_rules(built_in_slos().values())
+    made = {one["alert"]: one for group in found["groups"] for one in group["rules"]}
+    assert set(made) == {f"{name}-{kind}" for name in ("availability", "latency") for kind in ("burn", "slow-burn")}
+    assert made["availability-burn"]["labels"]["severity"] == "critical"
+    assert 'code="5xx"' in made["availability-burn"]["expr"]
+    assert 'le="0.5"' in made["latency-burn"]["expr"]
+    assert sum(len(group["rules"]) for group in found["groups"]) == 2 * 4, (
+        "a pair of windows each, the fast one left out"
+    )
+    prometheus_takes(found, tmp_path)
+
+
+def prometheus_takes(found: dict[str, Any], tmp_path: Path) -> None:
+    """Whether Prometheus' own tool finds nothing wrong with the rules."""
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("this needs promtool of Debian's prometheus")
