@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from pave.adapters.postgres.alerting import PostgresAlerts
 from pave.adapters.postgres.events import PostgresEvents
 from pave.adapters.postgres.outbox import PostgresOutbox
+from pave.engine.pulse import Pulse
 from pave.engine.signals.alerting import Alerting
 from pave.model.alert_file import built_in_alerts, built_in_slos
 from pave.model.deployment import Deployment
@@ -90,6 +91,7 @@ def alerting_world(records: Engine, couriers: Mapping[str, Any] | None = None) -
         events=PostgresEvents(records),
         couriers=dict(couriers or {}),
         mirror=None,
+        pulse=Pulse(),
         holder="one",
         found=[],
         run_records={},

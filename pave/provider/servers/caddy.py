@@ -90,19 +90,25 @@ class Router(Server):
     def publish(self) -> None:
         """Have exactly the present routes in force. Raises `Transient` where Caddy does not take them."""
         with self.exclusive():
-            port = int(self.ensure()["port"])
-            routes = self._routes()
-            wanted = self._render(port, routes)
-            self._write_ports(routes)
-            if self._ask("GET", "/config/") != wanted:
-                content = json.dumps(wanted).encode()
-                self.ground.write(self._config, content)
-                self._ask("POST", "/load", content)
-            current = {self._port_file(one, at).name for one in routes for at in range(len(one.upstreams))}
-            for path in self._ports.iterdir():
-                if path.name not in current:
-                    path.unlink(missing_ok=True)
-                    self._written.pop(path, None)
+            try:
+                self._publish()
+            except Transient:  # it was started anew a moment ago, perhaps: now it is waited for
+                self._publish()
+
+    def _publish(self) -> None:
+        port = int(self.ensure()["port"])
+        routes = self._routes()
+        wanted = self._render(port, routes)
+        self._write_ports(routes)
+        if self._ask("GET", "/config/") != wanted:
+            content = json.dumps(wanted).encode()
+            self.ground.write(self._config, content)
+            self._ask("POST", "/load", content)
+        current = {self._port_file(one, at).name for one in routes for at in range(len(one.upstreams))}
+        for path in self._ports.iterdir():
+            if path.name not in current:
+                path.unlink(missing_ok=True)
+                self._written.pop(path, None)
 
     def metrics(self) -> str:
         """Caddy's metrics in Prometheus' text format, per host."""
