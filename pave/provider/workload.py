@@ -220,8 +220,9 @@ class Workloads:
             if known and not self._lost_port(known):
                 return
             used = self._used_ports()
+            place = f"{self.site.directory}/{key}"  # two platforms on one machine look for ports in different places
             ports = [
-                {port.name: self._free_port(f"{key}/{number}/{port.name}", used) for port in spec.ports}
+                {port.name: self._free_port(f"{place}/{number}/{port.name}", used) for port in spec.ports}
                 for number in range(spec.scale)
             ]
             names = [_program_name(spec, one.name, number) for number in range(spec.scale) for one in spec.containers]
